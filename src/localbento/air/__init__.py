@@ -1,0 +1,1 @@
+"""The constraint language: chips, gadgets, labelled constraints and bus traffic.  It knows no machine."""

@@ -1,0 +1,1 @@
+"""Circuits: the machines that are proved."""

@@ -1,0 +1,1 @@
+"""The machine as the manual and the platform have it: pure functions, no host."""
