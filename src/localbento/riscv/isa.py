@@ -29,7 +29,7 @@ class Format(StrEnum):
 
 
 class Operation(StrEnum):
-    """What is computed, apart from where the operands come from; the functions are in `semantics`."""
+    """What is computed, wherever the operands come from; the functions are in `semantics`."""
 
     LUI = "lui"
     AUIPC = "auipc"
