@@ -1,9 +1,9 @@
 """What a column promises: the declared type of a cell is its constraint.
 
-    class AddSub(Chip):
-        is_real: Bit                                      # x(x - 1) = 0
-        out: RangedWord                                   # a machine's own type: its limbs are range-checked
-        limbs: Annotated[tuple[Felt, ...], 16]            # sixteen columns
+class AddSub(Chip):
+is_real: Bit                                      # x(x - 1) = 0
+out: RangedWord                                   # a machine's own type: its limbs are range-checked
+limbs: Annotated[tuple[Felt, ...], 16]            # sixteen columns
 """
 
 from collections.abc import Iterator, Mapping
@@ -56,7 +56,7 @@ class Cells:
         """State what the group promises as a whole; nothing by default."""
 
     @classmethod
-    def spread(cls, value: Any) -> Mapping[str, Any]:  # noqa: ANN401  (whatever a chip's fill returns for it)
+    def spread(cls, value: Any) -> Mapping[str, Any]:
         """The columns of a filled value, by field name."""
         if not isinstance(value, Mapping):
             msg = f"{cls.__name__}: expected a mapping from field to columns, found {type(value).__name__}"
@@ -75,7 +75,7 @@ class Word(Cells):
         return iter((self.lo, self.hi))
 
     @classmethod
-    def spread(cls, value: Any) -> Mapping[str, Any]:  # noqa: ANN401
+    def spread(cls, value: Any) -> Mapping[str, Any]:
         """Split uint32 words into limbs."""
         if isinstance(value, Mapping):
             return value
@@ -91,7 +91,7 @@ class Declarer:
         self.fixed: list[Felt] = []
         self.groups: list[Cells] = []
 
-    def declare(self, hint: Any, name: str) -> Any:  # noqa: ANN401  (a type hint, and an instance of it)
+    def declare(self, hint: Any, name: str) -> Any:
         """An instance of the annotated type, with columns of its own."""
         if get_origin(hint) is Annotated:
             item, count = get_args(hint)
@@ -125,7 +125,7 @@ def fields(group: type[Cells]) -> dict[str, Any]:
     return {k: h for k, h in hints.items() if get_origin(h) is not ClassVar and k != "name"}
 
 
-def columns_of(hint: Any, value: Any) -> Iterator[Any]:  # noqa: ANN401
+def columns_of(hint: Any, value: Any) -> Iterator[Any]:
     """The arrays of a filled value in the order of the columns of its type, as (hint, array)."""
     if get_origin(hint) is Annotated:
         item, count = get_args(hint)
@@ -144,7 +144,7 @@ def columns_of(hint: Any, value: Any) -> Iterator[Any]:  # noqa: ANN401
             yield from columns_of(inner, parts[field])
 
 
-def _sequence(hints: tuple[Any, ...], value: Any) -> Iterator[Any]:  # noqa: ANN401
+def _sequence(hints: tuple[Any, ...], value: Any) -> Iterator[Any]:
     if len(value) != len(hints):
         msg = f"expected {len(hints)} columns, found {len(value)}"
         raise ValueError(msg)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,8 @@ from localbento.air.bus import Bus, BusKind
 from localbento.air.cells import Cells, Declarer, Felt, columns_of, fields
 from localbento.air.expr import Expr, Graph, Op
 
-type Matrix = NDArray[np.uint32]
-type Columns = Mapping[str, Any]
+Matrix: TypeAlias = NDArray[np.uint32]
+Columns: TypeAlias = Mapping[str, Any]
 
 
 class CircuitError(ValueError):
@@ -54,7 +54,8 @@ class Message:
 class Gadget(Cells):
     """A part of a chip with columns and constraints of its own; must be constrained exactly once."""
 
-    uses: int = 0
+    def __init__(self) -> None:
+        self.uses = 0
 
     def __init_subclass__(cls) -> None:
         own = cls.__dict__.get("constrain")
@@ -64,7 +65,7 @@ class Gadget(Cells):
 
 def _counted(constrain: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(constrain)
-    def call(self: Gadget, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  (the wrapped signature is kept)
+    def call(self: Gadget, *args: Any, **kwargs: Any) -> Any:
         self.uses += 1
         return constrain(self, *args, **kwargs)
 
@@ -333,7 +334,7 @@ def _matrix(chip: type[Chip], filled: Columns, rows: int, *, fixed: bool) -> Mat
     return matrix
 
 
-def _is_fixed(hint: Any) -> bool:  # noqa: ANN401
+def _is_fixed(hint: Any) -> bool:
     found = [h for h, _ in columns_of_hint(hint)]
     kinds = {h.fixed for h in found}
     if len(kinds) > 1:
@@ -342,7 +343,7 @@ def _is_fixed(hint: Any) -> bool:  # noqa: ANN401
     return kinds.pop()
 
 
-def columns_of_hint(hint: Any) -> list[tuple[type[Felt], str]]:  # noqa: ANN401
+def columns_of_hint(hint: Any) -> list[tuple[type[Felt], str]]:
     """The cell types under an annotation, in column order."""
     declarer = Declarer(Graph())
     declarer.declare(hint, "x")

@@ -5,13 +5,15 @@ wires of a recording.  `constant` makes a value of that arithmetic from an integ
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from localbento.air.chip import RecordedChip
 from localbento.air.expr import Op
 
+T = TypeVar("T")
 
-def evaluate[T](
+
+def evaluate(
     chip: RecordedChip, fixed: Sequence[T], main: Sequence[T], constant: Callable[[int], T]
 ) -> list[T]:
     """The value of every node of the chip's graph, in order.

@@ -6,6 +6,7 @@ chip states may depend on its shape, never on a value.
 
 from collections.abc import Iterable
 from enum import IntEnum
+from typing import TypeAlias
 
 from localbento.field.babybear import P
 
@@ -21,7 +22,7 @@ class Op(IntEnum):
     MUL = 5
 
 
-type Node = tuple[Op, int, int]
+Node: TypeAlias = tuple[Op, int, int]
 
 
 class Graph:

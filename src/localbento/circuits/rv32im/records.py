@@ -14,12 +14,12 @@ scratch word.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-type U32 = NDArray[np.uint32]
+U32: TypeAlias = NDArray[np.uint32]
 
 USER_MODE: Final = 1 << 30
 """What user mode adds to a program counter."""
