@@ -71,7 +71,7 @@ static void reduce(u32 *value, const u32 *m, int size) {
                 carry = (u32)(sum >> 32);
             }
             part[size] += carry;
-            negative = !(carry && part[size] == 0);
+            negative = part[size] != 0; /* the top limb is 0 again once the sum is not negative */
         }
     }
     for (int i = 0; i < LIMBS; i++)

@@ -4,7 +4,7 @@
 static void write_text(const char *text) {
     u32 length = 0;
     while (text[length] != 0) length++;
-    machine_io(MACHINE_WRITE, 1, text, length);
+    machine_io(MACHINE_WRITE, 1, (u32)text, length);
 }
 
 _Noreturn static void stop(void) {
@@ -56,7 +56,7 @@ typedef struct {
 
 static answer_t take_answer(void) {
     answer_t answer;
-    machine_io(MACHINE_READ, 0, &answer, sizeof answer);
+    machine_io(MACHINE_READ, 0, (u32)&answer, sizeof answer);
     return answer;
 }
 
@@ -71,7 +71,7 @@ static void fill_random(u32 name, u32 start, u32 words) {
     require_user_buffer(start, left);
     while (left != 0) {
         u32 chunk = left < IO_CHUNK ? left : IO_CHUNK;
-        machine_io(MACHINE_READ, name, (void *)start, chunk);
+        machine_io(MACHINE_READ, name, start, chunk);
         start += chunk;
         left -= chunk;
     }
@@ -84,7 +84,7 @@ static void read_bytes(u32 name, u32 start, u32 length) {
     while (length != 0) {
         u32 chunk = length < IO_CHUNK ? length : IO_CHUNK, whole = chunk & ~3u;
         USER[A4] = chunk; /* the host reads the chunk's length here */
-        machine_io(MACHINE_READ, name, (void *)start, whole);
+        machine_io(MACHINE_READ, name, start, whole);
         answer_t answer = take_answer();
         u32 got = answer.first, tail = answer.second;
         if (got > chunk) kernel_panic("read: the host gave more than was asked for");
@@ -136,7 +136,7 @@ void call_software(void) {
     }
     if (length != 0) {
         require_user_buffer(buffer, length);
-        machine_io(MACHINE_READ, name, (void *)buffer, length);
+        machine_io(MACHINE_READ, name, buffer, length);
     } else {
         machine_io(MACHINE_READ, name, 0, 0);
     }

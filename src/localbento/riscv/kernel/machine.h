@@ -39,9 +39,9 @@ static inline u32 machine_call(u32 number, u32 arg0, u32 arg1, u32 arg2, u32 arg
     return a0;
 }
 
-static inline u32 machine_io(u32 number, u32 fd, const void *pointer, u32 length) {
+static inline u32 machine_io(u32 number, u32 fd, u32 pointer, u32 length) {
     register u32 a0 __asm__("a0") = fd;
-    register u32 a1 __asm__("a1") = (u32)(uintptr_t)pointer;
+    register u32 a1 __asm__("a1") = pointer;
     register u32 a2 __asm__("a2") = length;
     register u32 a7 __asm__("a7") = number;
     __asm__ volatile("ecall" : "+r"(a0) : "r"(a1), "r"(a2), "r"(a7) : "memory");
