@@ -1,0 +1,1 @@
+"""The proof system: parameters, shapes, transcript, verifier and prover (docs/protocol.md)."""
