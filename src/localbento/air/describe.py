@@ -7,49 +7,47 @@ from localbento.field.babybear import P
 
 EXTENSION_DEGREE = 5
 _LONGEST_EQUATION = 160
+_SUM, _PRODUCT, _ATOM = range(3)  # how strongly the parts of a text bind
 
 
-def expression(chip: RecordedChip, node: int) -> str:
-    """The expression as one would write it; shared parts are written out each time."""
-    text, _ = _render(chip, node)
-    return text
+class Writer:
+    """Writes the expressions of one chip; each shared part is written once and remembered."""
+
+    def __init__(self, chip: RecordedChip) -> None:
+        self.chip = chip
+        self._texts: list[tuple[str, int]] = []
+        for node in range(len(chip.graph.nodes)):
+            text, strength = self._write(node)
+            self._texts.append((text, strength) if len(text) <= _LONGEST_EQUATION else ("…", _ATOM))
+
+    def __call__(self, node: int) -> str:
+        """The expression as one would write it; parts that grow too long are cut to an ellipsis."""
+        return self._texts[node][0]
+
+    def _write(self, node: int) -> tuple[str, int]:
+        op, a, b = self.chip.graph.nodes[node]
+        match op:
+            case Op.CONSTANT:
+                return (str(a), _ATOM) if a <= P // 2 else (f"-{P - a}", _SUM)
+            case Op.FIXED:
+                return self.chip.fixed[a], _ATOM
+            case Op.MAIN:
+                return self.chip.main[a], _ATOM
+            case _:
+                (x, px), (y, py) = self._texts[a], self._texts[b]
+        if op is Op.MUL:
+            return f"{x if px else f'({x})'}·{y if py else f'({y})'}", _PRODUCT
+        if op is Op.ADD:
+            return (f"{x} - {y[1:]}" if y.startswith("-") else f"{x} + {y}"), _SUM
+        return f"{x} - {y if py else f'({y})'}", _SUM
 
 
-def _render(chip: RecordedChip, node: int) -> tuple[str, int]:
-    """Text and binding strength: 0 sum, 1 product, 2 atom.  Parts that grow too long are cut to an ellipsis."""
-    op, a, b = chip.graph.nodes[node]
-    match op:
-        case Op.CONSTANT:
-            return (str(a), 2) if a <= P // 2 else (f"-{P - a}", 0)
-        case Op.FIXED:
-            return chip.fixed[a], 2
-        case Op.MAIN:
-            return chip.main[a], 2
-        case _:
-            pass
-    if chip.graph.degrees[node] > 8:
-        return "…", 2
-    (x, px), (y, py) = _render_cut(chip, a), _render_cut(chip, b)
-    if op is Op.MUL:
-        left = x if px >= 1 else f"({x})"
-        right = y if py >= 1 else f"({y})"
-        return f"{left}·{right}", 1
-    if op is Op.ADD:
-        return (f"{x} - {y[1:]}", 0) if y.startswith("-") and py == 0 else (f"{x} + {y}", 0)
-    return f"{x} - {y if py >= 1 else f'({y})'}", 0
-
-
-def _render_cut(chip: RecordedChip, node: int) -> tuple[str, int]:
-    text, strength = _render(chip, node)
-    return (text, strength) if len(text) <= _LONGEST_EQUATION else ("…", 2)
-
-
-def traffic(chip: RecordedChip, message: Message) -> str:
+def traffic(chip: RecordedChip, message: Message, write: Writer) -> str:
     """One message as a line: verb, bus, components, multiplicity."""
     verb = "pull" if message.sign < 0 else "push" if message.rank is None else "provide"
     bus = " / ".join(b.name for b in message.buses)
-    parts = ", ".join(expression(chip, n) for n in message.components)
-    times = "" if message.times == chip.real else f" × {expression(chip, message.times)}"
+    parts = ", ".join(write(n) for n in message.components)
+    times = "" if message.times == chip.real else f" × {write(message.times)}"
     return f"{verb} {bus}({parts}){times}"
 
 
@@ -60,7 +58,7 @@ def cells_per_row(chip: RecordedChip, max_degree: int) -> int:
 
 def describe(chip: RecordedChip, max_degree: int = 4) -> str:
     """The generated part of a chip's page."""
-    degrees = chip.graph.degrees
+    degrees, write = chip.graph.degrees, Writer(chip)
     lines = [
         f"{chip.width} main columns, {len(chip.fixed)} preprocessed, {len(chip.constraints)} constraints, "
         f"{len(chip.messages)} messages in {len(helpers(chip, max_degree))} helper columns: "
@@ -73,11 +71,11 @@ def describe(chip: RecordedChip, max_degree: int = 4) -> str:
         "",
         "| label | degree | equation (= 0) |",
         "|---|---|---|",
-        *(f"| {k.label} | {degrees[k.node]} | `{expression(chip, k.node)}` |" for k in chip.constraints),
+        *(f"| {k.label} | {degrees[k.node]} | `{write(k.node)}` |" for k in chip.constraints),
         "",
         "| message | |",
         "|---|---|",
-        *(f"| {m.label} | `{traffic(chip, m)}` |" for m in chip.messages),
+        *(f"| {m.label} | `{traffic(chip, m, write)}` |" for m in chip.messages),
         "",
     ]
     return "\n".join(lines)

@@ -1,7 +1,7 @@
 from localbento.air.bus import Bus, BusKind
 from localbento.air.cells import Bit, Felt
 from localbento.air.chip import Chip, record
-from localbento.air.describe import cells_per_row, describe, expression
+from localbento.air.describe import Writer, cells_per_row, describe
 
 SUMS = Bus("sums", 2, ("a", "b"), BusKind.EXCHANGE)
 
@@ -18,8 +18,8 @@ class Sample(Chip):
 
 def test_equations_are_written_as_on_a_board():
     chip = record(Sample)
-    assert expression(chip, chip.constraints[1].node) == "x·(y - 3) - 7 - (x + y)"
-    assert expression(chip, chip.constraints[0].node) == "is_real·(is_real - 1)"
+    assert Writer(chip)(chip.constraints[1].node) == "x·(y - 3) - 7 - (x + y)"
+    assert Writer(chip)(chip.constraints[0].node) == "is_real·(is_real - 1)"
 
 
 def test_the_page_lists_columns_labels_and_traffic():
