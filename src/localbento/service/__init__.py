@@ -1,0 +1,1 @@
+"""Everything that runs tasks: it does not know how they prove."""
