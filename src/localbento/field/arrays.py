@@ -1,7 +1,7 @@
 """Exact field arithmetic on whole numpy arrays: the verifier does all queries side by side.
 
-A base array holds canonical residues, `uint64[...]`; an extension array has a last axis of five coefficients,
-`uint64[..., 5]`, that of X^0 first.  Everything broadcasts over the leading axes.
+A base array holds canonical residues, `uint64[...]`; an extension array has a last axis of five:
+`uint64[..., 5]`, coefficient of X^0 first.  Everything broadcasts over the leading axes.
 """
 
 from collections.abc import Sequence

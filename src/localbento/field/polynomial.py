@@ -50,7 +50,7 @@ def _log2(size: int) -> int:
 
 
 def transform(coefficients: Sequence[Value], root: int) -> list[Value]:
-    """Values at 1, root, root^2, ..., natural order; the root's order is the number of coefficients."""
+    """Values at 1, root, root^2, ..., of as many points as coefficients, the root's order."""
     size = len(coefficients)
     if _log2(size) == 0:
         return list(coefficients)
