@@ -1,0 +1,1 @@
+"""What is being claimed about an execution, with no proof in sight."""
