@@ -1,0 +1,82 @@
+"""Entry point: commands, errors as one line, exit codes."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from localbento import __version__
+from localbento.cli import bench, execute, inspect, prove, receipt, security
+from localbento.errors import LocalBentoError
+
+EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
+
+app = typer.Typer(
+    name="bento",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Prove that a RISC Zero guest, on some private input, ended with this journal.",
+    epilog="Exit codes: 0 done, 2 bad request, 3 the guest failed, 4 the receipt does not verify, "
+    "5 cannot be proved, 6 disk, memory or a lost worker, 130 interrupted, 141 reader went away.",
+)
+app.command("execute")(execute.execute)
+app.command("image-id")(execute.image_id)
+app.command("prove")(prove.prove)
+app.command("verify")(receipt.verify)
+app.add_typer(receipt.app, name="receipt")
+app.add_typer(inspect.app, name="inspect")
+app.add_typer(bench.app, name="bench")
+app.command("security")(security.security)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"bento {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _bento(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command; end with a documented exit code and, if something is wrong, one clear line."""
+    try:
+        app(standalone_mode=False)
+    except LocalBentoError as error:
+        _say(f"error: {error}")
+        sys.exit(error.exit_code)
+    except typer.Exit as ended:
+        sys.exit(ended.exit_code)
+    except typer.Abort:
+        sys.exit(EXIT_INTERRUPTED)
+    except KeyboardInterrupt:
+        _say("interrupted: nothing was left behind; run the same command to start again")
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever reads our output has gone; keep Python from complaining about it while it shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_BROKEN_PIPE)
+    except Exception as error:
+        usage = getattr(error, "show", None)
+        if usage is None:
+            raise
+        usage()
+        sys.exit(getattr(error, "exit_code", 2))
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
