@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 from localbento.riscv.decode import Decoded, decode, encode, immediate
 from localbento.riscv.isa import BY_MNEMONIC, ILLEGAL, INSTRUCTIONS, Format, Instruction
 
-FIXTURE = json.loads(
-    (Path(__file__).parents[3] / "fixtures/vectors/riscv-opcodes.json").read_text()
-)
+FIXTURE = json.loads((Path(__file__).parents[3] / "fixtures/vectors/riscv-opcodes.json").read_text())
 PUBLIC = {row["name"]: row for row in FIXTURE["instructions"]}
 FIELDS = {
     Format.R: ["rd", "rs1", "rs2"],
