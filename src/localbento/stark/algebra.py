@@ -14,7 +14,7 @@ from localbento.errors import Reason
 FIELD_BITS = 31
 
 
-class Value(ABC):
+class Value(ABC):  # noqa: B024  (its point is what it refuses)
     """Something whose content Python must not decide on."""
 
     __slots__ = ()
@@ -51,13 +51,13 @@ class Ext(Value):
     __slots__ = ()
 
     @abstractmethod
-    def __add__(self, other: Any) -> Self: ...  # noqa: ANN401  (Self, Base of the same backend, or int)
+    def __add__(self, other: Any) -> Self: ...
 
     @abstractmethod
-    def __sub__(self, other: Any) -> Self: ...  # noqa: ANN401
+    def __sub__(self, other: Any) -> Self: ...
 
     @abstractmethod
-    def __mul__(self, other: Any) -> Self: ...  # noqa: ANN401
+    def __mul__(self, other: Any) -> Self: ...
 
     @abstractmethod
     def __rsub__(self, other: int) -> Self: ...

@@ -17,8 +17,8 @@ from localbento.air.rules import check_system
 from localbento.air.system import System
 from localbento.field.babybear import P
 from localbento.stark.circuit import Digest, circuit_digest, export_system, static_digest
-from localbento.stark.params import EXTENSION_DEGREE, MAX_CONSTRAINTS, HashSuite, ParameterSet
 from localbento.stark.commit import commit_rows
+from localbento.stark.params import EXTENSION_DEGREE, MAX_CONSTRAINTS, SUM_COLUMNS, HashSuite, ParameterSet
 from localbento.stark.shape import Shape, make_shape
 
 Matrix = NDArray[np.uint32]
@@ -26,8 +26,6 @@ CommitFixed = Callable[[Shape, Sequence[Matrix]], Sequence[Digest]]
 """From the shape and each height's preprocessed rows (uint32[cells, rows], canonical, the heights of
 `shape.fixed_tree` in order) to the cap, left to right."""
 
-SUM_COLUMNS = EXTENSION_DEGREE
-"""Main columns of a height whose first blinding row hides the published sum."""
 BLINDED_COLUMNS = 8
 """Blinded columns of main and bus tree at the tallest height: unopened leaves hide without salts."""
 
@@ -174,7 +172,8 @@ def commit_fixed_plainly(shape: Shape, matrices: Sequence[Matrix]) -> tuple[Dige
     """The preprocessed cap in plain numpy: the reference for a prover's kernels."""
     if shape.fixed_tree is None:
         return ()
-    return commit_rows(shape.fixed_tree, matrices, shape.params.log_blowup).cap
+    commitment = commit_rows(shape.fixed_tree, matrices, shape.params.log_blowup)
+    return commitment.cap
 
 
 def export_circuit(key: VerifyingKey) -> dict[str, Any]:

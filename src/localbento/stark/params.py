@@ -19,6 +19,8 @@ EXTENSION_DEGREE: Final = 5
 LOG_FOLD: Final = 4
 """FRI folds 16 values into one, in every layer of every set."""
 DIGEST_LENGTH: Final = 8
+SUM_COLUMNS: Final = EXTENSION_DEGREE
+"""Main columns of a height whose first blinding row hides its published sum."""
 MAX_FUNCTIONS_LOW: Final = 2048
 """Most functions of a height of at most 2^18 rows, and ..."""
 MAX_FUNCTIONS_HIGH: Final = 1024

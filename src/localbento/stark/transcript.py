@@ -8,10 +8,13 @@ is left of it is dropped at the next message.
 
 from collections.abc import Callable, Sequence
 from enum import IntEnum
+from typing import Generic, TypeVar
 
-from localbento.hash.poseidon2 import permute
+from localbento.hash.poseidon2 import RATE, permute
 from localbento.stark.params import EXTENSION_DEGREE, PROTOCOL_NAME, PROTOCOL_VERSION, ParameterSet
-from localbento.stark.sponge import RATE, Tag, blocks, hash_tagged
+from localbento.stark.sponge import Tag, blocks, hash_tagged
+
+T = TypeVar("T")
 
 
 class MessageType(IntEnum):
@@ -39,7 +42,7 @@ def initial_value(params: ParameterSet, version: int = PROTOCOL_VERSION) -> tupl
     )
 
 
-class Transcript[T]:
+class Transcript(Generic[T]):
     """A sponge over elements of type T: integers for a prover, values of an algebra for the verifier.
 
     `events` lists ("absorb", type, elements) and ("squeeze", 0, elements) in order: prover's and
@@ -101,4 +104,4 @@ class Transcript[T]:
 
 def prover_transcript(params: ParameterSet) -> Transcript[int]:
     """A transcript over plain integers."""
-    return Transcript(initial_value(params), int, lambda state: list(permute(state)))
+    return Transcript(initial_value(params), int, permute)
