@@ -62,13 +62,28 @@ END: Final = _exchange("end", 12, ("terminated", "a0_lo", "a0_hi", "a1_lo", "a1_
 READ: Final = _exchange("read", 13, ("cycle", "pc", "addr", "offset", "left"))
 """A READ call under way: next cycle, pc after the call, next word and byte, bytes still to come."""
 
-SHA2: Final = _exchange(
-    "sha2", 14, ("cycle", "pc", "call", "step", "blocks", "state_in", "state_out", "data", "constants")
+_SHA2_STATE: Final = tuple(
+    f"{word}_{part}"
+    for word in "abcdefgh"
+    for part in (("lo", "hi") if word in "adeh" else ("byte0", "byte1", "byte2", "byte3"))
 )
-"""A SHA2 call under way; `call` is the cycle of its header, the last four are word addresses."""
+"""Working variables as the rounds want them: b, c, f, g as bytes, low byte first."""
 
-SHA2_WORD: Final = _exchange("sha2_word", 15, ("call", "kind", "index", "lo", "hi"))
-"""A word of state or schedule that one row of a SHA2 call leaves for a later one."""
+SHA2: Final = _exchange("sha2", 14, ("cycle", "pc", "out", "constants", "data", "left", *_SHA2_STATE))
+"""A SHA2 call between blocks: next cycle, pc after the call, word addresses, blocks still to come, state."""
+
+SHA2_ROUND: Final = _exchange(
+    "sha2_round", 15,
+    ("cycle", "round", "constants", "data", *_SHA2_STATE, *_cells("older", 2), *_cells("newer", 2),
+     *_cells("pending", 28)),
+)  # fmt: skip
+"""A block between rounds: addresses of its next words, state, the last two words of the schedule, and what is
+known of the next fourteen (`sha2_round`)."""
+
+SHA2_DONE: Final = _exchange(
+    "sha2_done", 16, ("cycle", *(f"{word}_{part}" for word in "abcdefgh" for part in ("lo", "hi")))
+)
+"""What 64 rounds made of the state."""
 
 RANGE: Final = Bus("range", 32, ("table", "x", "y", "z"), BusKind.LOOKUP)
 """`x` (and `y`, `z`) stand in a table of `Range`; unused components are 0."""
