@@ -3,6 +3,17 @@
 The seed is derived from a secret K of 32 bytes and from everything that a proof depends on, the witness
 included, so neither a broken random source nor a repeated K reuses masks across two statements
 (docs/security.md, "Blinding").  The verifier knows nothing of this module.
+
+What the streams are for; `column` counts base cells of the row of that height:
+
+    MAIN      main cell                      b values, rows k-b ... k-1
+    BUS       cell of a helper column        b values, rows k-b ... k-1
+    BUS       cell of S                      b-1 values, rows k-b+1 ... k-1 (row k-b holds the total)
+    QUOTIENT  5 i + j, i < chunks - 1        h_q coefficients, constant first, of X^j in the randomizer t_i
+    MASK      j                              k coefficients, constant first, of X^j in the mask
+
+With several heights, the first blinding row of the first five main columns of the lowest height is overwritten with minus
+the sum of the others', cell by cell: so the masks rho_h of the published sums are uniform and add up to zero.
 """
 
 import hashlib
