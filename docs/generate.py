@@ -1,0 +1,71 @@
+"""Writes the generated parts of docs/: the command's help, and the tables of every chip.
+
+python docs/generate.py            rewrite what is stale
+python docs/generate.py --check    say what is stale, and fail
+"""
+
+import sys
+from pathlib import Path
+
+DOCS = Path(__file__).parent
+MARK = "<!-- generated below: python docs/generate.py -->"
+
+
+def cli_page() -> str:
+    """Every command's help, as a page."""
+    import click
+    import typer.main
+
+    from localbento.cli.__main__ import app
+
+    parts = ["# The command `bento`", "", "Generated from `--help` by `docs/generate.py`.", ""]
+
+    def add(command: object, path: str) -> None:
+        context = click.Context(command, info_name=path, max_content_width=100, terminal_width=100)
+        text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
+        parts.extend([f"## `{path}`", "", "```", text, "```", ""])
+        for name, child in sorted(getattr(command, "commands", {}).items()):
+            add(child, f"{path} {name}")
+
+    add(typer.main.get_command(app), "bento")
+    return "\n".join(parts)
+
+
+def circuit_pages() -> dict[Path, str]:
+    """Pages of chips: the hand-written statement, then the tables."""
+    from localbento.circuits.rv32im.machine import recorded_chips
+
+    from localbento.air.describe import describe
+
+    pages = {}
+    for name, chip in recorded_chips().items():
+        path = DOCS / "circuits" / f"{name}.md"
+        text = path.read_text() if path.exists() else f"# {name}\n"
+        hand_written = text.split(MARK)[0].rstrip()
+        pages[path] = f"{hand_written}\n\n{MARK}\n\n{describe(chip)}"
+    return pages
+
+
+def pages() -> dict[Path, str]:
+    """Every page that has a generated part, as it should be."""
+    return {DOCS / "cli.md": cli_page() + "\n", **circuit_pages()}
+
+
+def stale() -> list[Path]:
+    """Pages that are not as they should be."""
+    return [p for p, text in pages().items() if not p.exists() or p.read_text() != text]
+
+
+def main() -> None:
+    if "--check" in sys.argv:
+        old = stale()
+        for path in old:
+            print(f"stale: {path.relative_to(DOCS.parent)}; run python docs/generate.py")
+        sys.exit(bool(old))
+    for path, text in pages().items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""The facade: execute a guest, prove it, verify the receipt.
+
+    program = Path("guest.elf").read_bytes()
+    receipt = localbento.prove(program, b"input")
+    receipt.verify(localbento.image_id(program))
+"""
+
+from localbento.api.looking import (
+    describe_chip,
+    export_circuit,
+    inspect_segment,
+    list_chips,
+    security,
+    security_table,
+    show_receipt,
+)
+from localbento.api.measuring import bench_execute, bench_kernels, bench_prove, bench_stark
+from localbento.api.proving import prove, prove_program
+from localbento.api.results import Cycles, Execution, ProgressEvent, ProofResult, Receipt
+from localbento.api.running import check_writable, encode_input, execute, image_id, write_file
+from localbento.api.verifying import verify
+
+__all__ = [
+    "Cycles",
+    "Execution",
+    "ProgressEvent",
+    "ProofResult",
+    "Receipt",
+    "bench_execute",
+    "bench_kernels",
+    "bench_prove",
+    "bench_stark",
+    "check_writable",
+    "describe_chip",
+    "encode_input",
+    "execute",
+    "export_circuit",
+    "image_id",
+    "inspect_segment",
+    "list_chips",
+    "prove",
+    "prove_program",
+    "security",
+    "security_table",
+    "show_receipt",
+    "verify",
+    "write_file",
+]

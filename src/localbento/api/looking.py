@@ -1,0 +1,90 @@
+"""Looking at things: receipts, chips, segments, the security table."""
+
+from typing import Any
+
+from localbento.api.results import exit_code_json, hex_or_none
+from localbento.errors import UsageError
+
+
+def show_receipt(data: bytes) -> dict[str, Any]:
+    """What a receipt says; the fields of `bento receipt show --json`.  No proof in it is verified.
+
+    Raises: VerificationError if it is no receipt.
+    """
+    from localbento.receipt.encoding import KIND, VERSION, decode
+    from localbento.receipt.verify import stated_claim
+
+    receipt = decode(data)
+    claim, parameters, bits = stated_claim(receipt)
+    return {
+        "kind": KIND,
+        "version": VERSION,
+        "image_id": claim.pre.digest().hex(),
+        "exit_code": exit_code_json(claim.exit_code),
+        "journal": hex_or_none(receipt.journal),
+        "claim_digest": claim.digest().hex(),
+        "segments": len(receipt.segments),
+        "profiles": [s.profile for s in receipt.segments],
+        "parameters": parameters,
+        "provable_bits": bits,
+        "receipt_bytes": len(data),
+        "assumptions": [a.claim.hex() for a in receipt.assumptions],
+    }
+
+
+def list_chips() -> str:
+    """Names of the machine's chips with their sizes, a line each."""
+    from localbento.air.describe import cells_per_row
+    from localbento.circuits.rv32im.machine import recorded_chips
+
+    return "\n".join(
+        f"{name:14} {chip.width:4} columns {len(chip.messages):3} messages {cells_per_row(chip, 4):4} cells"
+        for name, chip in recorded_chips().items()
+    )
+
+
+def describe_chip(name: str) -> str:
+    """A chip's page: what it states, columns, equations, traffic.
+
+    Raises: UsageError if there is no such chip.
+    """
+    import inspect
+
+    from localbento.air.describe import describe
+    from localbento.circuits.rv32im.machine import recorded_chips
+
+    chips = recorded_chips()
+    if name not in chips:
+        msg = f"chip: expected one of {', '.join(chips)}, found {name!r}"
+        raise UsageError(msg)
+    chip = chips[name]
+    return f"# {name}\n\n{inspect.getdoc(chip.chip) or ''}\n\n{describe(chip)}"
+
+
+def inspect_segment(data: bytes) -> str:
+    """Run the plain checker on a segment: what fails, where, at which instruction."""
+    from localbento.tasks.check import check_segment
+
+    return check_segment(data)
+
+
+def security() -> dict[str, Any]:
+    """Parameter sets, and the bits of every error term for every profile: `bento security --json`."""
+    from localbento.tasks.security import security_report
+
+    return security_report()
+
+
+def security_table() -> str:
+    """The same for a person."""
+    from localbento.tasks.security import security_text
+
+    return security_text()
+
+
+def export_circuit(profile: int) -> dict[str, Any]:
+    """A profile's circuit as plain data, for an independent verifier (docs/protocol.md, "Export")."""
+    from localbento.circuits.rv32im.machine import verifying_key
+    from localbento.stark.keygen import export_circuit as export
+
+    return export(verifying_key(profile))

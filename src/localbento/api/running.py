@@ -1,0 +1,78 @@
+"""Running a guest without proof, and the files around it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from localbento.api.results import Execution, Receipt
+from localbento.errors import UsageError
+
+
+def image_id(program: bytes) -> bytes:
+    """The identity of a program, 32 bytes: equal to RISC Zero's for R0BF files.
+
+    Raises: UsageError if it is neither an R0BF file nor a bare RV32IM ELF.
+    """
+    from localbento.riscv.elf import load_guest
+
+    return load_guest(program).image.image_id()
+
+
+def encode_input(data: bytes, encoding: str) -> bytes:
+    """The guest's stdin from what the user gave.
+
+    Args:
+        data: bytes of the input file.
+        encoding: `raw`, `words` (integers in text, one u32 each), `frame` (u32 length first), or `bytes` and
+            `string` as RISC Zero's serializer writes a `Vec<u8>` and a `String`.
+
+    Raises: UsageError for an unknown encoding, or data that it cannot carry.
+    """
+    from localbento.tasks.inputs import encode
+
+    return encode(data, encoding)
+
+
+def execute(
+    program: bytes,
+    stdin: bytes = b"",
+    *,
+    env: Mapping[str, str] | None = None,
+    args: Sequence[str] = (),
+    max_cycles: int | None = None,
+    assumptions: Sequence[Receipt] = (),
+    compat: str | None = None,
+    stdout: BinaryIO | None = None,
+    stderr: BinaryIO | None = None,
+) -> Execution:
+    """Run a guest without proving anything.
+
+    Raises: UsageError for a bad program or option; GuestError if the guest fails.
+    """
+    raise NotImplementedError  # replaced below once the executor is there
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file, whole or not at all.
+
+    Raises: HostError if the file system refuses.
+    """
+    from localbento.service.files import write_whole
+
+    write_whole(path, data)
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a place that cannot be written to before an hour of work is lost on it.
+
+    Raises: UsageError.
+    """
+    import os
+
+    folder = path.parent
+    if not folder.is_dir():
+        msg = f"--output: no folder {str(folder)!r}"
+        raise UsageError(msg)
+    if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK) or not os.access(folder, os.W_OK):
+        msg = f"--output: cannot write {str(path)!r}"
+        raise UsageError(msg)
