@@ -35,11 +35,7 @@ _INDEX: Final[dict[tuple[int, int], tuple[Instruction, ...]]] = {
     (opcode, funct3): rows
     for opcode in sorted({row.opcode for row in INSTRUCTIONS})
     for funct3 in range(8)
-    if (
-        rows := tuple(
-            row for row in INSTRUCTIONS if row.opcode == opcode and row.funct3 in (None, funct3)
-        )
-    )
+    if (rows := tuple(row for row in INSTRUCTIONS if row.opcode == opcode and row.funct3 in (None, funct3)))
 }
 
 

@@ -167,9 +167,7 @@ class PartialImage:
             words[row] = image.page(index)
         return cls(indexes, words, tree.digests(sibling_nodes(indexes)))
 
-    def root(
-        self, hasher: MemoryHasher | None = None, words: NDArray[np.uint32] | None = None
-    ) -> bytes:
+    def root(self, hasher: MemoryHasher | None = None, words: NDArray[np.uint32] | None = None) -> bytes:
         """The root of the whole image.
 
         With `words` uint32[n, 256]: the root once the pages hold these words instead.

@@ -79,9 +79,7 @@ def digest_to_bytes(digest: Digests) -> bytes:
     return digest.astype("<u4").tobytes()
 
 
-ZERO_DIGESTS: Final[Digests] = np.stack(
-    [digest_from_bytes(bytes.fromhex(digest)) for digest in _ZERO_DIGESTS_HEX]
-)
+ZERO_DIGESTS: Final[Digests] = np.stack([digest_from_bytes(bytes.fromhex(digest)) for digest in _ZERO_DIGESTS_HEX])
 """uint32[23, 8] by depth."""
 
 
