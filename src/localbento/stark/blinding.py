@@ -12,8 +12,9 @@ What the streams are for; `column` counts base cells of the row of that height:
     QUOTIENT  5 i + j, i < chunks - 1        h_q coefficients, constant first, of X^j in the randomizer t_i
     MASK      j                              k coefficients, constant first, of X^j in the mask
 
-With several heights, the first blinding row of the first five main columns of the lowest height is overwritten with minus
-the sum of the others', cell by cell: so the masks rho_h of the published sums are uniform and add up to zero.
+With several heights, the first blinding row of the first five main columns of the lowest height is overwritten
+with minus the sum of the others', cell by cell: so the masks rho_h of the published sums are uniform and add up
+to zero.
 """
 
 import hashlib

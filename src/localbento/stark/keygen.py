@@ -20,6 +20,7 @@ from localbento.stark.circuit import Digest, circuit_digest, export_system, stat
 from localbento.stark.commit import commit_rows
 from localbento.stark.params import EXTENSION_DEGREE, MAX_CONSTRAINTS, SUM_COLUMNS, HashSuite, ParameterSet
 from localbento.stark.shape import Shape, make_shape
+from localbento.stark.soundness import REQUIRED_BITS, provable_bits
 
 Matrix = NDArray[np.uint32]
 CommitFixed = Callable[[Shape, Sequence[Matrix]], Sequence[Digest]]
@@ -144,6 +145,10 @@ def check_shape(shape: Shape) -> None:
                 f"{BLINDED_COLUMNS} needed to hide its leaves"
             )
             raise CircuitError(msg)
+    bits = provable_bits(shape)
+    if bits < REQUIRED_BITS and not params.is_toy:
+        msg = f"{name}: {bits:.2f} provable bits, at least {REQUIRED_BITS:.0f} required"
+        raise CircuitError(msg)
     names = shape.system.public_values
     for message in shape.system.public_messages:
         for part in message.components:

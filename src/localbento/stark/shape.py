@@ -298,7 +298,7 @@ def make_shape(system: System, params: ParameterSet, log_heights: tuple[int, ...
         raise ValueError(msg)
     return Shape(
         system, params, log_heights, heights, tuple(chips), fixed_tree, main_tree, bus_tree, quotient_tree,
-        _layers([h.log_rows for h in heights], params),
+        make_layers([h.log_rows for h in heights], params),
     )  # fmt: skip
 
 
@@ -320,7 +320,8 @@ def _column_tree(
     )
 
 
-def _layers(heights: list[int], params: ParameterSet) -> tuple[LayerShape, ...]:
+def make_layers(heights: list[int], params: ParameterSet) -> tuple[LayerShape, ...]:
+    """The layers H, H-4, ... until at most 2^stop coefficients are left; `heights` descend."""
     layers: list[LayerShape] = []
     top = heights[0]
     while top > params.stop:
