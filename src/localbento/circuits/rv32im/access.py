@@ -17,6 +17,7 @@ from localbento.field.babybear import P
 
 LIMB = 1 << 16
 INVERSE_LIMB = pow(LIMB, -1, P)
+INVERSE_BYTE = pow(256, -1, P)
 
 
 def at(cycle: Expr, slot: Slot | Expr) -> Expr:

@@ -71,6 +71,11 @@ class Answers:
     target: U32
     ok: U32
 
+    @property
+    def is_trap(self) -> NDArray[np.bool_]:
+        """`trap` as a mask."""
+        return self.trap != 0
+
 
 def answer(decode: U32) -> Answers:
     """The answers of decode rows uint32[n, 5] (`DecodeRow`)."""
