@@ -58,7 +58,7 @@ def log2_rows(tiles: Words) -> int:
     Raises:
         ValueError: if it is no power of two.
     """
-    rows = tiles.shape[1]
+    rows = int(tiles.shape[1])
     if rows < 1 or rows & (rows - 1):
         msg = f"tiles: expected a power of two of rows, found {rows}"
         raise ValueError(msg)

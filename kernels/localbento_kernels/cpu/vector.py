@@ -40,7 +40,7 @@ def has_feature(name: str) -> bool:
 
 
 def montgomery(x: int) -> int:
-    """x * 2^32 mod p."""
+    """The Montgomery form, x * 2^32 mod p."""
     return (x << 32) % P
 
 
@@ -105,28 +105,28 @@ def minimum(b: Value, x: Value, y: Value) -> Value:
 
 
 def reduced(b: Value, x: Value) -> Value:
-    """X mod p for x < 2 p."""
+    """The residue of x, for x < 2 p."""
     return minimum(b, x, b.sub(x, splat(P)))
 
 
 def add(b: Value, x: Value, y: Value) -> Value:
-    """X + y mod p."""
+    """The sum mod p."""
     return reduced(b, b.add(x, y))
 
 
 def sub(b: Value, x: Value, y: Value) -> Value:
-    """X - y mod p."""
+    """The difference mod p."""
     difference = b.sub(x, y)
     return minimum(b, difference, b.add(difference, splat(P)))
 
 
 def lazy_sub(b: Value, x: Value, y: Value) -> Value:
-    """X - y + p, in (0, 2 p): only to be multiplied next."""
+    """The difference plus p, in (0, 2 p): only to be multiplied next."""
     return b.sub(b.add(x, splat(P)), y)
 
 
 def times(b: Value, x: Value, factor: tuple[Value, Value]) -> Value:
-    """X w mod p for any 32-bit x and a `shoup_pair` of broadcast numbers."""
+    """The product x w mod p, for any 32-bit x and a `shoup_pair` of broadcast numbers."""
     w, q = factor
     q = low_half(b, q)
     quotient = join_high(b, b.mul(low_half(b, x), q), b.mul(high_half(b, x), q))
