@@ -1,0 +1,125 @@
+"""The machine: which chips there are, and the system that a profile makes of them.
+
+A profile gives each chip a height and a number of copies; records of a chip fill its copies one after the other.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import Final
+
+from localbento.air.chip import Chip, CircuitError, RecordedChip, record
+from localbento.air.system import System
+from localbento.circuits.rv32im.access_chip import Access
+from localbento.circuits.rv32im.alu import AluImm, AluReg
+from localbento.circuits.rv32im.bitwise import Bitwise
+from localbento.circuits.rv32im.branch import Branch
+from localbento.circuits.rv32im.const import Const
+from localbento.circuits.rv32im.decode import Decode
+from localbento.circuits.rv32im.divide import Divide
+from localbento.circuits.rv32im.fetch import Peek, SlowFetch
+from localbento.circuits.rv32im.host_io import HostIo, ReadData
+from localbento.circuits.rv32im.jump import Jalr
+from localbento.circuits.rv32im.less import Less
+from localbento.circuits.rv32im.memory import Part, WordMove
+from localbento.circuits.rv32im.multiply import Multiply
+from localbento.circuits.rv32im.paging import Node, Page, PageBlock
+from localbento.circuits.rv32im.poseidon2 import Poseidon2
+from localbento.circuits.rv32im.public import NAMES, public_messages
+from localbento.circuits.rv32im.sha2 import Sha2
+from localbento.circuits.rv32im.sha2_round import Sha2Round
+from localbento.circuits.rv32im.shift import Shift
+from localbento.circuits.rv32im.system import System as SystemChip
+from localbento.circuits.rv32im.tables import LOG_ROWS as TABLE_LOG_ROWS
+from localbento.circuits.rv32im.tables import Tables
+from localbento.field.babybear import P
+from localbento.stark.params import S100, ParameterSet
+
+CHIPS: Final[Mapping[str, type[Chip]]] = MappingProxyType(
+    {
+        "alu_reg": AluReg,
+        "alu_imm": AluImm,
+        "word": WordMove,
+        "part": Part,
+        "branch": Branch,
+        "const": Const,
+        "jalr": Jalr,
+        "bitwise": Bitwise,
+        "less": Less,
+        "shift": Shift,
+        "mul": Multiply,
+        "div": Divide,
+        "decode": Decode,
+        "peek": Peek,
+        "slow_fetch": SlowFetch,
+        "system": SystemChip,
+        "access": Access,
+        "host_io": HostIo,
+        "read_data": ReadData,
+        "page_block": PageBlock,
+        "page": Page,
+        "node": Node,
+        "poseidon2": Poseidon2,
+        "sha2": Sha2,
+        "sha2_round": Sha2Round,
+        "tables": Tables,
+    }
+)
+"""Every chip by its name in records, profiles and limits; in the order of the system."""
+
+OPTIONAL: Final = frozenset(
+    {"part", "shift", "mul", "div", "peek", "slow_fetch", "host_io", "read_data", "sha2", "sha2_round"}
+)
+"""Chips that a profile may leave out: segments without such rows then pay nothing for them."""
+
+TIME_LIMIT: Final = 1 << 24
+"""Differences of times are checked in 16 and 8 bits."""
+
+SLOTS: Final = 5
+MAX_CYCLES: Final = TIME_LIMIT // SLOTS - 1
+"""Cycles of a segment, the resume row being cycle 1 and the suspend or close row the last."""
+
+CYCLES_A_ROW: Final[Mapping[str, int]] = MappingProxyType({"sha2": 64})
+"""By how many cycles one row of a chip can carry the chain on, where that is not 1."""
+
+
+@cache
+def recorded(name: str) -> RecordedChip:
+    """The chip of this name, recorded once a process."""
+    return record(CHIPS[name], name)
+
+
+def make_system(name: str, copies: Mapping[str, int], log_heights: Mapping[str, int]) -> System:
+    """The system with so many copies of each chip.
+
+    Raises: CircuitError if a chip that must be there is not, or times could wrap around p.
+    """
+    unknown = set(copies) - set(CHIPS)
+    missing = [chip for chip in CHIPS if chip not in OPTIONAL and copies.get(chip, 0) < 1]
+    if unknown or missing:
+        msg = f"{name}: unknown chips {sorted(unknown)}, missing chips {missing}"
+        raise CircuitError(msg)
+    if copies["tables"] != 1 or log_heights["tables"] != TABLE_LOG_ROWS:
+        msg = f"{name}: expected one copy of tables at 2^{TABLE_LOG_ROWS}"
+        raise CircuitError(msg)
+    check_times(name, copies, log_heights)
+    chips = tuple(recorded(chip) for chip in CHIPS for _ in range(copies.get(chip, 0)))
+    return System(name, chips, NAMES, public_messages())
+
+
+def check_times(name: str, copies: Mapping[str, int], log_heights: Mapping[str, int]) -> None:
+    """No sum of time steps of a machine of these heights comes near p: then no access can feed itself.
+
+    Raises: CircuitError.
+    """
+    cycles = 2 + sum(
+        (CYCLES_A_ROW.get(chip, 1) * count) << log_heights[chip] for chip, count in copies.items() if count
+    )
+    if SLOTS * cycles + TIME_LIMIT >= P or cycles >= 1 << 26:
+        msg = f"{name}: up to {cycles} cycles: times or aliases of slow fetches could wrap around"
+        raise CircuitError(msg)
+
+
+def capacity(log_height: int, copies: int, params: ParameterSet = S100) -> int:
+    """Rows of a chip that records can fill: blinding rows end every copy."""
+    return copies * ((1 << log_height) - params.blinding)

@@ -1,0 +1,114 @@
+"""The frozen table of profiles: heights and copies of chips, each with a circuit of its own.
+
+A proof is of one profile; a verifier knows the profiles of the table and no others.  The table stands in
+`profiles.json`, made by `fixtures/make_profiles.py` from recorded row vectors; a changed line is another circuit.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib import resources
+from types import MappingProxyType
+from typing import Any
+
+from localbento.air.system import System
+from localbento.circuits.rv32im import machine
+from localbento.circuits.rv32im.costs import committed_cells, opened_width
+from localbento.errors import ProvingError
+
+MAX_HEIGHTS = 5
+"""Distinct heights of a profile: each costs a running sum, a quotient and a mask."""
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """One line of the table: log2 of the rows of each chip, and how many copies of it stand side by side."""
+
+    name: str
+    number: int
+    log_heights: Mapping[str, int]
+    copies: Mapping[str, int]
+
+    def capacity(self, chip: str) -> int:
+        """Rows of this chip that a segment can use; 0 for a chip that the profile leaves out."""
+        copies = self.copies.get(chip, 0)
+        return machine.capacity(self.log_heights[chip], copies) if copies else 0
+
+    @cached_property
+    def capacities(self) -> Mapping[str, int]:
+        """Capacity of every chip but `tables`: what the segmenter must stay below."""
+        return MappingProxyType({name: self.capacity(name) for name in machine.CHIPS if name != "tables"})
+
+    @cached_property
+    def system(self) -> System:
+        """The circuit's chips, each as often as it stands in it."""
+        return machine.make_system(f"rv32im/{self.name}", self.copies, self.log_heights)
+
+    @cached_property
+    def system_heights(self) -> tuple[int, ...]:
+        """log2 of the rows of each chip of `system`, in its order."""
+        return tuple(self.log_heights[chip.name] for chip in self.system.chips)
+
+    @cached_property
+    def cells(self) -> int:
+        """Cells that a proof commits to, padding included."""
+        return committed_cells(self.copies, self.log_heights)
+
+    @cached_property
+    def opened(self) -> int:
+        """Base columns that a query opens."""
+        return opened_width(self.copies, self.log_heights)
+
+    def fits(self, counts: Mapping[str, int]) -> bool:
+        """Whether these rows of each chip fit."""
+        return all(count <= self.capacity(chip) for chip, count in counts.items())
+
+
+def parse(data: Mapping[str, Any]) -> tuple[Profile, ...]:
+    """Profiles from the plain data of the table: name to chip to [log2 of rows, copies].
+
+    Raises: ValueError if a profile has too many heights.
+    """
+    result = []
+    for number, (name, chips) in enumerate(data.items(), 1):
+        log_heights = {chip: int(height) for chip, (height, _) in chips.items()}
+        copies = {chip: int(count) for chip, (_, count) in chips.items()}
+        if len(set(log_heights.values())) > MAX_HEIGHTS:
+            msg = f"profile {name}: {len(set(log_heights.values()))} heights, allowed {MAX_HEIGHTS}"
+            raise ValueError(msg)
+        result.append(Profile(name, number, MappingProxyType(log_heights), MappingProxyType(copies)))
+    return tuple(result)
+
+
+@cache
+def profiles() -> tuple[Profile, ...]:
+    """All profiles, in the order of the table."""
+    text = resources.files("localbento.circuits.rv32im").joinpath("profiles.json").read_text()
+    return parse(json.loads(text))
+
+
+@cache
+def profile_by_name() -> Mapping[str, Profile]:
+    """All profiles by name."""
+    return MappingProxyType({p.name: p for p in profiles()})
+
+
+@cache
+def by_cost() -> tuple[Profile, ...]:
+    """All profiles, cheapest first."""
+    return tuple(sorted(profiles(), key=lambda p: p.cells))
+
+
+def choose_profile(counts: Mapping[str, int]) -> Profile:
+    """The cheapest profile that these rows of each chip fit.
+
+    Raises: ProvingError if none does, with the rows that are too many for all.
+    """
+    for profile in by_cost():
+        if profile.fits(counts):
+            return profile
+    most = {chip: max(p.capacity(chip) for p in profiles()) for chip in counts}
+    over = {chip: count for chip, count in counts.items() if count > most[chip]}
+    msg = f"no profile holds this segment; rows beyond every profile: {over or 'none, but not all in one'}"
+    raise ProvingError(msg)

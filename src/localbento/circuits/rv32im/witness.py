@@ -1,0 +1,161 @@
+"""From the records of a segment to the main columns of every chip, and to the public values."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from localbento.air.chip import Columns, Matrix, assemble
+from localbento.circuits.rv32im import machine
+from localbento.circuits.rv32im.access_chip import Access
+from localbento.circuits.rv32im.alu import AluImm, AluReg
+from localbento.circuits.rv32im.answers import Answers, answer
+from localbento.circuits.rv32im.bitwise import Bitwise
+from localbento.circuits.rv32im.branch import Branch
+from localbento.circuits.rv32im.calls import (
+    HOST_CALLS,
+    SHA2_ROUND,
+    access_count,
+    accesses,
+    chain_pcs,
+    is_kind,
+    read_next_pcs,
+)
+from localbento.circuits.rv32im.const import Const
+from localbento.circuits.rv32im.decode import Decode
+from localbento.circuits.rv32im.divide import Divide
+from localbento.circuits.rv32im.fetch import Peek, SlowFetch
+from localbento.circuits.rv32im.host_io import HostIo, ReadData
+from localbento.circuits.rv32im.jump import Jalr
+from localbento.circuits.rv32im.less import Less
+from localbento.circuits.rv32im.lookups import count_lookups
+from localbento.circuits.rv32im.memory import Part, WordMove
+from localbento.circuits.rv32im.multiply import Multiply
+from localbento.circuits.rv32im.paging import PAGE_BLOCKS, Node, Page, PageBlock
+from localbento.circuits.rv32im.poseidon2 import Poseidon2, permutation_columns
+from localbento.circuits.rv32im.profiles import Profile
+from localbento.circuits.rv32im.public import SegmentStatement
+from localbento.circuits.rv32im.records import (
+    STEP_CHIPS,
+    U32,
+    UNIT_CHIPS,
+    Call,
+    CallRow,
+    SegmentRecords,
+    Sha2Row,
+)
+from localbento.circuits.rv32im.sha2_fill import sha2_columns
+from localbento.circuits.rv32im.shift import Shift
+from localbento.circuits.rv32im.system import KINDS, System
+from localbento.circuits.rv32im.tables import Counts, Tables
+from localbento.circuits.rv32im.tree import Hashed, Permute, hash_memory, touched_nodes
+from localbento.hash.poseidon2 import permute_batch
+
+STEP_FILLS: Mapping[str, Callable[[U32, Answers], Columns]] = {
+    "alu_reg": AluReg.fill, "alu_imm": AluImm.fill, "word": WordMove.fill, "part": Part.fill,
+    "branch": Branch.fill, "const": Const.fill, "jalr": Jalr.fill,
+}  # fmt: skip
+UNIT_FILLS: Mapping[str, Callable[[U32], Columns]] = {
+    "bitwise": Bitwise.fill, "less": Less.fill, "shift": Shift.fill, "mul": Multiply.fill, "div": Divide.fill,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """The permutation in bulk; the prover hands in faster ones than the plain defaults.
+
+    `permute` maps uint64[n, 24] to uint64[n, 24], `columns` uint32[n, 24] to the columns of the `poseidon2` chip
+    after its state, uint32[418, n]; all canonical.
+    """
+
+    permute: Permute = permute_batch
+    columns: Callable[[U32], U32] = permutation_columns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Witness:
+    """Main columns of every chip of the profile's system, uint32[columns, active rows], and the statement."""
+
+    mains: tuple[Matrix, ...]
+    statement: SegmentStatement
+
+
+def row_counts(records: SegmentRecords) -> dict[str, int]:
+    """Rows of each chip (but `tables`) that a segment takes."""
+    counts = {name: len(records.steps[name]) for name in STEP_CHIPS}
+    counts |= {name: len(records.units[name]) for name in UNIT_CHIPS}
+    pages, dirty = records.pages.index, records.pages.index[records.pages.dirty]
+    nodes, dirty_nodes = touched_nodes(pages), touched_nodes(dirty) if len(dirty) else 0
+    sha2 = int(np.count_nonzero(is_kind(records.calls, Call.SHA2)))
+    rounds = int(np.count_nonzero(records.sha2[:, Sha2Row.KIND] == SHA2_ROUND))
+    return counts | {
+        "decode": len(records.decode), "peek": len(records.peek), "slow_fetch": len(records.slow_fetch),
+        "system": int(np.count_nonzero(is_kind(records.calls, *KINDS))),
+        "access": access_count(records),
+        "host_io": int(np.count_nonzero(is_kind(records.calls, *HOST_CALLS))),
+        "read_data": len(records.read_data),
+        "page_block": PAGE_BLOCKS * len(pages), "page": len(pages), "node": nodes,
+        "poseidon2": PAGE_BLOCKS * (len(pages) + len(dirty)) + nodes + dirty_nodes,
+        "sha2": 2 * sha2 + rounds // 64, "sha2_round": rounds,
+    }  # fmt: skip
+
+
+def statement_of(records: SegmentRecords, hashed: Hashed) -> SegmentStatement:
+    """What the segment's proof states."""
+
+    def words(values: U32) -> tuple[int, ...]:
+        return tuple(int(x) for x in values)
+
+    pre, post, given = words(hashed.before), words(hashed.after), words(records.input_words)
+    ends = records.calls[is_kind(records.calls, Call.TERMINATE)]
+    if not len(ends):
+        return SegmentStatement(pre, post, given)
+    read = ends[0, CallRow.FIRST_ACCESS :].reshape(11, 4)[:, 1]
+    return SegmentStatement(pre, post, given, True, int(read[1]), int(read[2]), words(read[3:]))
+
+
+def fill(records: SegmentRecords, hashed: Hashed, kernels: Kernels) -> dict[str, Columns]:
+    """Columns of every chip but `tables`."""
+    answers = answer(records.decode)
+    calls = records.calls
+    pcs = chain_pcs(calls, answers)
+    system, host, sha2 = (is_kind(calls, *kinds) for kinds in (KINDS, HOST_CALLS, (Call.SHA2,)))
+    hashing = sha2_columns(calls[sha2], records.sha2, pcs[sha2])
+    result: dict[str, Columns] = {name: f(records.steps[name], answers) for name, f in STEP_FILLS.items()}
+    result |= {name: f(records.units[name]) for name, f in UNIT_FILLS.items()}
+    return result | {
+        "decode": Decode.fill(records.decode, answers), "peek": Peek.fill(records.peek),
+        "slow_fetch": SlowFetch.fill(records.slow_fetch), "system": System.fill(calls[system], pcs[system]),
+        "access": Access.fill(accesses(records)), "host_io": HostIo.fill(calls[host], pcs[host]),
+        "read_data": ReadData.fill(records.read_data, read_next_pcs(calls, pcs, records.read_data)),
+        "page_block": PageBlock.fill(records.pages), "page": Page.fill(hashed.pages),
+        "node": Node.fill(hashed.nodes), "poseidon2": Poseidon2.fill(hashed.permutations, kernels.columns),
+        "sha2": hashing.calls, "sha2_round": hashing.rounds,
+    }  # fmt: skip
+
+
+def make_witness(records: SegmentRecords, profile: Profile, kernels: Kernels | None = None) -> Witness:
+    """The main columns of every chip of a profile's system.
+
+    Raises: ValueError if the records do not fit the profile, or ask for what stands in no table.
+    """
+    kernels = kernels or Kernels()
+    hashed = hash_memory(records.pages, records.siblings, kernels.permute)
+    columns = fill(records, hashed, kernels)
+    counts = Counts()
+    matrices: dict[str, list[Matrix]] = {}
+    for name, filled in columns.items():
+        copies = profile.copies.get(name, 0)
+        rows = profile.capacity(name)
+        matrix = _assembled(name, filled, rows)
+        if copies:
+            count_lookups(machine.recorded(name), matrix, counts)
+            matrices[name] = np.split(matrix, copies, axis=1)
+    matrices["tables"] = [_assembled("tables", Tables.fill(counts), profile.capacity("tables"))]
+    mains = tuple(matrix for name in machine.CHIPS if name in matrices for matrix in matrices[name])
+    return Witness(mains, statement_of(records, hashed))
+
+
+def _assembled(name: str, filled: Any, rows: int) -> Matrix:  # noqa: ANN401  (columns of one chip)
+    return assemble(machine.CHIPS[name], filled, rows)
