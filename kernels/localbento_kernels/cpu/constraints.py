@@ -148,7 +148,7 @@ def scratch_words(registers: int, block: int) -> int:
     return (registers + INVERSION_REGISTERS) * block
 
 
-def aligned(words: int) -> Any:  # noqa: ANN401
+def aligned(words: int) -> Any:
     """Zeros at a multiple of 64 bytes, uint32[words]."""
     raw = np.zeros(4 * words + 64, np.uint8)
     start = -raw.ctypes.data % 64

@@ -207,9 +207,9 @@ class Routine(Emitter):
         """The pointer moved by a number of words."""
         return self.b.gep(pointer, [I64(words) if isinstance(words, int) else words])
 
-    def load(self, pointer: Value, words: Value = 0) -> Value:
-        """The vector at a place; its alignment is that of a vector."""
-        return self.b.load(self.b.bitcast(self.at(pointer, words), V32.as_pointer()), align=64)
+    def load(self, pointer: Value, words: Value = 0, align: int = 64) -> Value:
+        """The vector at a place; by default its alignment is that of a vector."""
+        return self.b.load(self.b.bitcast(self.at(pointer, words), V32.as_pointer()), align=align)
 
     def store(self, value: Value, pointer: Value, words: Value = 0) -> None:
         """Store a vector at a place."""
@@ -243,10 +243,10 @@ class Routine(Emitter):
         self.loop(count, lambda i: body(self.b.mul(i, I64(LANES))))
 
 
-def routine(name: str, pointers: int, integers: int, define: Callable[[Routine], None]) -> Any:  # noqa: ANN401
+def routine(name: str, pointers: int, integers: int, define: Callable[[Routine], None]) -> Any:
     """A routine that compiled code calls with one tuple: `pointers` pairs (array, start), then the integers."""
 
-    def emit(context: Any, b: Value, signature: Any, args: Sequence[Value]) -> Value:  # noqa: ANN401
+    def emit(context: Any, b: Value, signature: Any, args: Sequence[Value]) -> Value:
         kinds, values = signature.args[0], []
         for i in range(pointers):
             pair = b.extract_value(args[0], i)
@@ -265,7 +265,7 @@ def routine(name: str, pointers: int, integers: int, define: Callable[[Routine],
         return context.get_dummy_value()
 
     @intrinsic
-    def call(typing_context: Any, arguments: Any) -> Any:  # noqa: ANN401
+    def call(typing_context: Any, arguments: Any) -> Any:
         if not isinstance(arguments, types.BaseTuple) or len(arguments) != pointers + integers:
             return None
         return types.none(arguments), emit

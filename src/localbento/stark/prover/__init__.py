@@ -1,0 +1,7 @@
+"""The prover.  `prove` is the one entry; `proving_key` makes what it keeps between proofs."""
+
+from localbento.stark.prover.key import ProvingKey, proving_key
+from localbento.stark.prover.protocol import Secret, prove
+from localbento.stark.prover.work import Work
+
+__all__ = ["ProvingKey", "Secret", "Work", "prove", "proving_key"]

@@ -1,0 +1,125 @@
+"""What a prover keeps of a circuit at fixed heights, from one proof to the next."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from localbento.air.chip import RecordedChip
+from localbento.air.program import Placement, Program, constraint_program, helper_program
+from localbento.field.babybear import P, coset_shift, inverse, root_of_unity, to_montgomery
+from localbento.stark.keygen import VerifyingKey, fixed_rows
+from localbento.stark.prover.commitment import Commitment, commit, extend
+from localbento.stark.prover.numbers import montgomery_list, root_powers
+from localbento.stark.prover.work import Work
+from localbento.stark.shape import ChipShape, HeightShape
+from localbento_kernels.cpu import domains, layout, quotient
+from localbento_kernels.cpu.tiles import LANES, Words, aligned, aligned_zeros, tiles_for
+
+Placed = tuple[RecordedChip, ChipShape]
+
+
+@dataclass(frozen=True, eq=False)
+class ChipKey:
+    """A chip's programs; `helpers` is None for a chip without messages."""
+
+    shape: ChipShape
+    constraints: Program
+    helpers: Program | None
+
+
+@dataclass(frozen=True, eq=False)
+class HeightKey:
+    """What depends on a height: its chips' programs, its preprocessed trace, and tables on its domain.
+
+    `points` are the domain's points, `factors` Z_blind(x) / (x^k - 1) there, both uint32[points].
+    """
+
+    shape: HeightShape
+    chips: tuple[ChipKey, ...]
+    fixed: Words
+    points: Words
+    factors: Words
+
+
+@dataclass(frozen=True, eq=False)
+class ProvingKey:
+    """A verifying key with all that is computed once: programs, tables, the preprocessed commitment."""
+
+    key: VerifyingKey
+    heights: tuple[HeightKey, ...]
+    fixed: Commitment | None
+
+
+def proving_key(key: VerifyingKey, threads: int = 1) -> ProvingKey:
+    """Compile the programs of all chips and extend the preprocessed columns.
+
+    Raises: ValueError if the preprocessed columns do not have the key's cap.
+    """
+    work, shape = Work(threads), key.shape
+    traces: dict[int, Words] = {}
+    if shape.fixed_tree is not None:
+        for log_rows, matrix in zip(shape.fixed_tree.heights, fixed_rows(shape), strict=True):
+            traces[log_rows] = place([(matrix, 0)], len(matrix), log_rows, work)
+    fixed = None
+    if shape.fixed_tree is not None:
+        extended = [extend(traces[h], shape.params.log_blowup, work) for h in shape.fixed_tree.heights]
+        fixed = commit(shape.fixed_tree, extended, shape.params.log_blowup, work)
+        if fixed.cap != [e for digest in key.fixed_cap for e in digest]:
+            msg = f"{key.system.name}: the preprocessed columns do not have the cap of the verifying key"
+            raise ValueError(msg)
+    empty = aligned_zeros((0, 1, LANES))
+    heights = tuple(
+        _height_key(key, height, traces.get(height.log_rows, empty), work) for height in shape.heights
+    )
+    return ProvingKey(key, heights, fixed)
+
+
+def place(matrices: list[tuple[np.ndarray, int]], cells: int, log_rows: int, work: Work) -> Words:
+    """Canonical columns uint32[columns, rows], each matrix from its cell, as tiles of one height."""
+    rows = 1 << log_rows
+    tiles = aligned_zeros((tiles_for(cells), rows, LANES))
+    flat = tiles.reshape(-1)
+    for matrix, cell in matrices:
+        columns = np.ascontiguousarray(matrix, np.uint32).reshape(-1)
+
+        def piece(first: int, last: int, columns: np.ndarray = columns, cell: int = cell, n: int = len(matrix)) -> None:
+            layout.place_columns(columns, n, flat, rows, cell, aligned(LANES * LANES), first, last)
+
+        work.rows(rows, LANES, piece)
+    return tiles
+
+
+def _height_key(key: VerifyingKey, height: HeightShape, fixed: Words, work: Work) -> HeightKey:
+    params, log_rows = key.params, height.log_rows
+    log_size = log_rows + params.log_blowup
+    points = aligned(1 << log_size)
+    domains.fill_points(points, to_montgomery(coset_shift(log_size)), root_powers(log_size), log_size)
+
+    # x^k runs through c^k times the roots of order 2^log_blowup; at bit-reversed positions it is constant on runs of k.
+    k = 1 << log_rows
+    runs = [pow(_point(log_size, run << log_rows), k, P) for run in range(1 << params.log_blowup)]
+    root = root_of_unity(log_rows)
+    roots = montgomery_list([pow(root, k - i, P) for i in range(1, params.blinding + 1)])
+    inverses = montgomery_list([inverse(v - 1) for v in runs])
+    factors = aligned(1 << log_size)
+    work.rows(
+        1 << log_size, LANES,
+        lambda first, last: quotient.blinding_factors(factors, points, roots, inverses, first, last),
+    )  # fmt: skip
+    chips, constraint, helper = [], 0, sum(len(c.chip.constraints) for c in height.chips)
+    step = height.row_constraints - 1
+    for chip in height.chips:
+        at = Placement(chip.fixed_start, chip.main_start, chip.helper_start)
+        program = constraint_program(
+            chip.chip, at, chip.groups, constraint, helper + chip.helper_start, step
+        )
+        fill = helper_program(chip.chip, at, chip.groups) if chip.groups else None
+        chips.append(ChipKey(chip, program, fill))
+        constraint += len(chip.chip.constraints)
+    return HeightKey(height, tuple(chips), fixed, points, factors)
+
+
+def _point(log_size: int, position: int) -> int:
+    from localbento.field.babybear import domain_point
+
+    return domain_point(log_size, position)

@@ -1,0 +1,78 @@
+"""Between canonical numbers and the Montgomery form of kernels; constants of F as kernels take them."""
+
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from localbento.field.babybear import MONTGOMERY_R_INVERSE, P, inverse, root_of_unity, to_montgomery
+from localbento.field.extension import DEGREE, Extension
+from localbento_kernels.cpu.tiles import Words, aligned
+
+Integers: TypeAlias = NDArray[np.uint32] | NDArray[np.uint64]
+
+_P: Final = np.uint64(P)
+
+
+def montgomery(values: Integers) -> Words:
+    """X * 2^32 mod p of canonical numbers, in aligned memory of the same shape."""
+    result = aligned(values.shape)
+    result[...] = (values.astype(np.uint64) << np.uint64(32)) % _P
+    return result
+
+
+def canonical(values: Words) -> NDArray[np.uint32]:
+    """The canonical numbers of Montgomery forms."""
+    return (values.astype(np.uint64) * np.uint64(MONTGOMERY_R_INVERSE) % _P).astype(np.uint32)
+
+
+def montgomery_list(values: Sequence[int]) -> Words:
+    """A short list of canonical numbers in Montgomery form."""
+    result = aligned(len(values))
+    result[:] = [to_montgomery(v) for v in values]
+    return result
+
+
+def elements(values: Sequence[Extension]) -> Words:
+    """Elements of F, five words each."""
+    return montgomery_list([c for value in values for c in value.coefficients])
+
+
+def multiples(value: Extension) -> Words:
+    """X^0 .. X^4 times an element, uint32[25]: what multiplies the five coefficients of another."""
+    return elements([value * Extension.X**i for i in range(DEGREE)])
+
+
+def extension(cells: Words) -> Extension:
+    """The element that five words in Montgomery form are."""
+    return Extension.of(canonical(cells).tolist())
+
+
+def root_powers(log_order: int, *, inverted: bool = False) -> Words:
+    """Root^(2^j) for j below log_order, of the root of this order: for `domains.fill_points`."""
+    root = root_of_unity(log_order)
+    root = inverse(root) if inverted else root
+    return montgomery_list([pow(root, 1 << j, P) for j in range(max(log_order, 1))])
+
+
+class Pole:
+    """A point z of F outside F_p, as the kernels that divide by x - z want it.
+
+    `quartic` is the product of x - z_i over the four other conjugates (constant first, five elements), `norm` the
+    minimal polynomial without its leading coefficient.
+    """
+
+    def __init__(self, z: Extension) -> None:
+        """Expand both products."""
+        quartic = [Extension.ONE]
+        for i in range(1, DEGREE):
+            quartic = _times_linear(quartic, z.frobenius(i))
+        self.quartic = elements(quartic)
+        self.norm = montgomery_list([c.coefficients[0] for c in _times_linear(quartic, z)[:DEGREE]])
+
+
+def _times_linear(polynomial: Sequence[Extension], root: Extension) -> list[Extension]:
+    low = [Extension.ZERO, *polynomial]
+    high = [*(c * root for c in polynomial), Extension.ZERO]
+    return [a - b for a, b in zip(low, high, strict=True)]
