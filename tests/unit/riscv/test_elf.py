@@ -2,6 +2,8 @@
 
 import hashlib
 import struct
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -233,3 +235,16 @@ def test_a_program_knows_its_kernel() -> None:
     bare.require_runnable()
     wrapped = load_program(encode_program_file(ProgramFile(user, kernel)))
     assert wrapped.image_id() == bare.image_id()
+
+
+def test_an_image_id_needs_no_compiler() -> None:
+    """`bento image-id` must start at once: nothing heavy is imported on its way."""
+    script = (
+        "import sys\n"
+        "from localbento.riscv.memory_image import MemoryImage\n"
+        "from localbento.riscv.elf import load_guest\n"
+        "MemoryImage().image_id()\n"
+        "print([m for m in ('numba', 'llvmlite', 'localbento_kernels', 'asyncio') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
