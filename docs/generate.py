@@ -33,12 +33,12 @@ def cli_page() -> str:
 
 def circuit_pages() -> dict[Path, str]:
     """Pages of chips: the hand-written statement, then the tables."""
-    from localbento.circuits.rv32im.machine import recorded_chips
-
     from localbento.air.describe import describe
+    from localbento.circuits.rv32im.machine import CHIPS, recorded
 
     pages = {}
-    for name, chip in recorded_chips().items():
+    for name in CHIPS:
+        chip = recorded(name)
         path = DOCS / "circuits" / f"{name}.md"
         text = path.read_text() if path.exists() else f"# {name}\n"
         hand_written = text.split(MARK)[0].rstrip()

@@ -1,8 +1,8 @@
 """The facade: execute a guest, prove it, verify the receipt.
 
-    program = Path("guest.elf").read_bytes()
-    receipt = localbento.prove(program, b"input")
-    receipt.verify(localbento.image_id(program))
+program = Path("guest.elf").read_bytes()
+receipt = localbento.prove(program, b"input")
+receipt.verify(localbento.image_id(program))
 """
 
 from localbento.api.looking import (

@@ -13,9 +13,10 @@ def show_receipt(data: bytes) -> dict[str, Any]:
     """
     from localbento.receipt.encoding import KIND, VERSION, decode
     from localbento.receipt.verify import stated_claim
+    from localbento.stark.params import S100
 
     receipt = decode(data)
-    claim, parameters, bits = stated_claim(receipt)
+    claim, bits = stated_claim(receipt)
     return {
         "kind": KIND,
         "version": VERSION,
@@ -25,7 +26,7 @@ def show_receipt(data: bytes) -> dict[str, Any]:
         "claim_digest": claim.digest().hex(),
         "segments": len(receipt.segments),
         "profiles": [s.profile for s in receipt.segments],
-        "parameters": parameters,
+        "parameters": S100.name,
         "provable_bits": bits,
         "receipt_bytes": len(data),
         "assumptions": [a.claim.hex() for a in receipt.assumptions],
@@ -35,11 +36,12 @@ def show_receipt(data: bytes) -> dict[str, Any]:
 def list_chips() -> str:
     """Names of the machine's chips with their sizes, a line each."""
     from localbento.air.describe import cells_per_row
-    from localbento.circuits.rv32im.machine import recorded_chips
+    from localbento.circuits.rv32im.machine import CHIPS, recorded
 
+    chips = [recorded(name) for name in CHIPS]
     return "\n".join(
-        f"{name:14} {chip.width:4} columns {len(chip.messages):3} messages {cells_per_row(chip, 4):4} cells"
-        for name, chip in recorded_chips().items()
+        f"{chip.name:14} {chip.width:4} columns {len(chip.messages):3} messages {cells_per_row(chip, 4):4} cells"
+        for chip in chips
     )
 
 
@@ -51,13 +53,12 @@ def describe_chip(name: str) -> str:
     import inspect
 
     from localbento.air.describe import describe
-    from localbento.circuits.rv32im.machine import recorded_chips
+    from localbento.circuits.rv32im.machine import CHIPS, recorded
 
-    chips = recorded_chips()
-    if name not in chips:
-        msg = f"chip: expected one of {', '.join(chips)}, found {name!r}"
+    if name not in CHIPS:
+        msg = f"chip: expected one of {', '.join(CHIPS)}, found {name!r}"
         raise UsageError(msg)
-    chip = chips[name]
+    chip = recorded(name)
     return f"# {name}\n\n{inspect.getdoc(chip.chip) or ''}\n\n{describe(chip)}"
 
 
@@ -84,7 +85,7 @@ def security_table() -> str:
 
 def export_circuit(profile: int) -> dict[str, Any]:
     """A profile's circuit as plain data, for an independent verifier (docs/protocol.md, "Export")."""
-    from localbento.circuits.rv32im.machine import verifying_key
+    from localbento.circuits.rv32im.keys import verifying_key
     from localbento.stark.keygen import export_circuit as export
 
     return export(verifying_key(profile))

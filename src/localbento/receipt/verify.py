@@ -16,7 +16,7 @@ from localbento.errors import Reason, VerificationError
 from localbento.hash.tagged import ZERO
 from localbento.receipt.composite import MAX_DEPTH, CompositeReceipt
 from localbento.receipt.encoding import decode
-from localbento.receipt.segment import verify_segment
+from localbento.receipt.segment import profile_bits, stated_segment_claim, verify_segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,20 @@ def verify_claim(receipt: CompositeReceipt, depth: int = MAX_DEPTH) -> Verified:
     bits = min(p.provable_bits for p in proved)
     claim, bits = _resolve(claim, receipt, bits, depth)
     return Verified(claim, claim.pre.digest(), receipt.journal, len(receipt.segments), bits)
+
+
+def stated_claim(receipt: CompositeReceipt) -> tuple[ReceiptClaim, float]:
+    """What the receipt says, with the bits that its proofs would have; no proof is verified.
+
+    Raises: VerificationError if it contradicts itself.
+    """
+    if not receipt.segments:
+        raise VerificationError(Reason.WRONG_SHAPE, "there are no segments")
+    claim = _with_output(join_all([stated_segment_claim(s) for s in receipt.segments]), receipt)
+    bits = min(profile_bits(s.profile) for s in receipt.segments)
+    for assumption in receipt.assumptions:
+        claim = resolve(claim, assumption)
+    return claim, min([bits, *(stated_claim(inner)[1] for inner in receipt.receipts)])
 
 
 def _with_output(claim: ReceiptClaim, receipt: CompositeReceipt) -> ReceiptClaim:
