@@ -49,8 +49,10 @@ def is_kind(calls: U32, *kinds: Call) -> NDArray[np.bool_]:
 
 
 def chain_pcs(calls: U32, answers: Answers) -> U32:
-    """The pc of each call as the CPU chain has it: of a slow fetch its alias; of calls without an instruction
-    (resume, split, close) the one recorded."""
+    """The pc of each call as the CPU chain has it.
+
+    That is the alias of a slow fetch; of a call without an instruction (resume, split, close) the one recorded.
+    """
     decoded = ~is_kind(calls, Call.RESUME, Call.SPLIT, Call.CLOSE)
     pcs = calls[:, CallRow.PC].copy()
     pcs[decoded] = answers.pc[calls[decoded, CallRow.DECODE]]

@@ -78,10 +78,10 @@ class PageBlock(Chip):
         for i, word in enumerate(self.words):
             c.push_either(word.is_code, MEMORY, CODE, (first + i, 0, *word.before), label=f"word {i} in")
             c.pull_either(word.is_code, MEMORY, CODE, (first + i, word.time, *word.after), label=f"word {i} out")
-        before = [limb for word in self.words for limb in word.before]
-        after = [limb for word in self.words for limb in word.after]
-        c.push(BLOCK, (self.page, IN, self.block, *before), label="block to the digest before")
-        c.push(BLOCK, (self.page, OUT, self.block, *after), self.dirty, "block to the digest after")
+        words_in = [limb for word in self.words for limb in word.before]
+        words_out = [limb for word in self.words for limb in word.after]
+        c.push(BLOCK, (self.page, IN, self.block, *words_in), label="block to the digest before")
+        c.push(BLOCK, (self.page, OUT, self.block, *words_out), self.dirty, "block to the digest after")
 
     @staticmethod
     def fill(r: PageRecords) -> Columns:

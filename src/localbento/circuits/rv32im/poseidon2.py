@@ -213,7 +213,7 @@ def permutation_columns(state: U32) -> U32:
     """
     rows: list[U64] = []
 
-    def sbox(x: U64, constant: U64) -> tuple[U64, U64]:
+    def sbox(x: U64, constant: U64 | np.uint64) -> tuple[U64, U64]:
         y = (x + constant) % _P
         cube = y * y % _P * y % _P
         return cube, cube * cube % _P * y % _P

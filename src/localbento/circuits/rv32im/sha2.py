@@ -6,6 +6,7 @@ A row of kind *store* takes four, and writes two words of the state-out in each.
 The cycles follow from the CPU chain by constants, so no time is a free cell.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 from localbento.air.cells import Bit, Felt
@@ -62,7 +63,8 @@ class Sha2(Chip):
     State words are big-endian in memory: byte 0 of a word there is its highest.
 
     Assumes: DECODE answers truly; memory words are in range.  State-in is read before the first block and
-    state-out written after the last: the executor refuses calls for which the platform's order differs.  Filled by `sha2_fill`.
+    state-out written after the last: the executor refuses calls for which the platform's order differs.
+    Filled by `sha2_fill`.
     """
 
     call: Bit
@@ -90,7 +92,7 @@ class Sha2(Chip):
         c.boolean("at most one kind", self.real())
         words = [self.after[4 * i : 4 * i + 4] for i in range(STATE_WORDS)]
         memory = [limbs_of_bytes(word) for word in words]
-        values = [tuple(reversed(word)) for word in words]
+        values: list[Sequence[Expr]] = [tuple(reversed(word)) for word in words]
         check_bytes(c, "state bytes", *self.after)
         self._call(c, memory)
         self._block(c, [limbs_of_bytes(v) for v in values])
@@ -131,8 +133,8 @@ class Sha2(Chip):
                 c.zero(f"state-in {i}, {name}: a read leaves the word", self.call * (read - after))
 
     def _block(self, c: Constraints, after: list[tuple[Expr, Expr]]) -> None:
-        nothing = (0,) * (SHA2_ROUND.width - 4 - len(self.before.parts()))
-        start = (self.cycle, 0, self.constants, self.data, *self.before.parts(), *nothing)
+        start: tuple[Expr | int, ...] = (self.cycle, 0, self.constants, self.data, *self.before.parts())
+        start += (0,) * (SHA2_ROUND.width - len(start))
         c.push(SHA2_ROUND, start, self.block, "to the first round")
         done: list[Expr] = []
         for i, (old, new) in enumerate(zip(self.before.limbs(), after, strict=True)):

@@ -1,6 +1,7 @@
 """Columns of the two SHA2 chips from the records of the calls; whole columns at a time."""
 
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ from localbento.circuits.rv32im.buses import CYCLE
 from localbento.circuits.rv32im.records import U32, CallRow, Sha2Row, Slot
 from localbento.circuits.rv32im.sha2_round import DATA_ROUNDS, PENDING, ROUNDS
 from localbento.circuits.rv32im.sha2_words import BIG_0, BIG_1, SMALL_0, SMALL_1
+
+Array: TypeAlias = NDArray[Any]
+"""Intermediate results; the numpy types of shifts are wider than the arrays that come out."""
 
 STATE = 8
 LOAD, ROUND, STORE = range(3)
@@ -54,14 +58,14 @@ def sha2_columns(calls: U32, rows: U32, pcs: U32) -> Sha2Columns:
 class _Chain:
     """Where the blocks stand: `owner` and `number` (in the call) of each block."""
 
-    calls: U32
-    pcs: U32
-    owner: NDArray[np.int64]
-    number: NDArray[np.int64]
-    blocks: U32
+    calls: Array
+    pcs: Array
+    owner: Array
+    number: Array
+    blocks: Array
 
 
-def _moved(rows: U32, part: int) -> U32:
+def _moved(rows: Array, part: int) -> Array:
     """A state of eight memory words from four rows of two accesses: the old (1) or new (2) words."""
     result = np.zeros((len(rows), STATE), np.uint32)
     for i in range(4):
@@ -70,19 +74,19 @@ def _moved(rows: U32, part: int) -> U32:
     return result
 
 
-def _rotate(x: U32, by: int) -> U32:
+def _rotate(x: Array, by: int) -> Array:
     return x >> np.uint32(by) | x << np.uint32(32 - by)
 
 
-def _big(x: U32, by: tuple[int, int, int]) -> U32:
+def _big(x: Array, by: tuple[int, int, int]) -> Array:
     return _rotate(x, by[0]) ^ _rotate(x, by[1]) ^ _rotate(x, by[2])
 
 
-def _small(x: U32, by: tuple[int, int, int]) -> U32:
+def _small(x: Array, by: tuple[int, int, int]) -> Array:
     return _rotate(x, by[0]) ^ _rotate(x, by[1]) ^ x >> np.uint32(by[2])
 
 
-def _schedule(data: U32) -> U32:
+def _schedule(data: Array) -> Array:
     words = np.zeros((len(data), ROUNDS), np.uint32)
     words[:, :DATA_ROUNDS] = data
     for t in range(DATA_ROUNDS, ROUNDS):
@@ -92,15 +96,15 @@ def _schedule(data: U32) -> U32:
     return words
 
 
-def _choice(e: U32, f: U32, g: U32) -> U32:
+def _choice(e: Array, f: Array, g: Array) -> Array:
     return e & f | ~e & g
 
 
-def _majority(a: U32, b: U32, c: U32) -> U32:
+def _majority(a: Array, b: Array, c: Array) -> Array:
     return a & b | c & (a ^ b)
 
 
-def _compress(start: U32, words: U32, constants: U32) -> U32:
+def _compress(start: Array, words: Array, constants: Array) -> Array:
     """States before each round and after the last: uint32[blocks, 65, 8]."""
     states = np.zeros((len(start), ROUNDS + 1, STATE), np.uint32)
     states[:, 0] = start
@@ -112,18 +116,18 @@ def _compress(start: U32, words: U32, constants: U32) -> U32:
     return states
 
 
-def _limbs(x: U32) -> tuple[U32, U32]:
+def _limbs(x: Array) -> tuple[Array, Array]:
     return x & 0xFFFF, x >> 16
 
 
-def _bytes(x: U32) -> list[U32]:
+def _bytes(x: Array) -> list[Array]:
     """Lowest first."""
     return [x >> np.uint32(8 * i) & 0xFF for i in range(4)]
 
 
-def _state(words: U32, *, split: bool) -> Columns:
+def _state(words: Array, *, split: bool) -> Columns:
     """A `State` from uint32[n, 8]; of a state in memory (not split) the words in bytes are two limbs."""
-    result: dict[str, object] = {}
+    result: dict[str, Any] = {}
     for i, name in enumerate("abcdefgh"):
         if name in "adeh":
             result[name] = words[:, i]
@@ -136,13 +140,13 @@ def _state(words: U32, *, split: bool) -> Columns:
     return result
 
 
-def _memory_bytes(values: U32) -> list[U32]:
+def _memory_bytes(values: Array) -> list[Array]:
     """The bytes of eight values, each word's highest first."""
     return [byte for i in range(STATE) for byte in reversed(_bytes(values[:, i]))]
 
 
 def _sha2(
-    chain: _Chain, load: U32, store: U32, before: U32, after: U32, states: U32, result: U32
+    chain: _Chain, load: Array, store: Array, before: Array, after: Array, states: Array, result: Array
 ) -> Columns:
     calls, owner = chain.calls, chain.owner
     registers = calls[:, CallRow.FIRST_ACCESS :].reshape(len(calls), 11, 4)[:, :6, 1]
@@ -154,7 +158,7 @@ def _sha2(
     link = (calls[:, CallRow.PC] + 1) << 2
     number = chain.number.astype(np.uint32)
     registers_used = [limb for word in (state_in, out, data, constants, count) for limb in _limbs(word)]
-    parts: list[dict[str, object]] = [
+    parts: list[dict[str, Any]] = [
         {
             "call": zero + 1, "block": zero, "store": zero, "cycle": cycle, "next_pc": chain.pcs + 1, "out": out >> 2,
             "constants": constants >> 2, "data": data >> 2, "left": chain.blocks, "base": state_in >> 2,
@@ -179,23 +183,23 @@ def _sha2(
     return joined
 
 
-def _join(parts: "list[dict[str, object]]") -> "dict[str, object]":
+def _join(parts: list[dict[str, Any]]) -> dict[str, Any]:
     """Parts of the same columns, one after the other."""
-    result: dict[str, object] = {}
+    result: dict[str, Any] = {}
     for name, first in parts[0].items():
         values = [part[name] for part in parts]
         if isinstance(first, dict):
-            result[name] = _join(values)  # type: ignore[arg-type]
+            result[name] = _join(values)
         elif isinstance(first, list):
-            result[name] = [np.concatenate(column) for column in zip(*values, strict=True)]  # type: ignore[call-overload]
+            result[name] = [np.concatenate(column) for column in zip(*values, strict=True)]
         else:
-            result[name] = np.concatenate(values)  # type: ignore[arg-type]
+            result[name] = np.concatenate(values)
     return result
 
 
-def _carries(x: U32, y: U32) -> list[U32]:
+def _carries(x: Array, y: Array) -> list[Array]:
     """Carries of the low and of the high limb of eight sums."""
-    result: list[U32] = []
+    result: list[Array] = []
     for i in range(STATE):
         (x_low, x_high), (y_low, y_high) = _limbs(x[:, i]), _limbs(y[:, i])
         low = (x_low + y_low) >> 16
@@ -203,15 +207,15 @@ def _carries(x: U32, y: U32) -> list[U32]:
     return result
 
 
-def _bits(x: U32) -> list[U32]:
+def _bits(x: Array) -> list[Array]:
     return [x >> np.uint32(i) & 1 for i in range(32)]
 
 
-def _rounds(rows: U32, words: U32, states: U32) -> Columns:
+def _rounds(rows: Array, words: Array, states: Array) -> Columns:
     """Columns of the rounds; everything as uint32[blocks * 64]."""
     count = len(rows) * ROUNDS
 
-    def flat(x: U32) -> U32:
+    def flat(x: Array) -> Array:
         return x.reshape(count)
 
     a, b, c, d, e, f, g, h = (flat(states[:, :ROUNDS, i]) for i in range(STATE))
@@ -229,12 +233,9 @@ def _rounds(rows: U32, words: U32, states: U32) -> Columns:
     constants, data_addr = (
         flat(first[:, at, None] + np.arange(ROUNDS, dtype=np.uint32)) for at in (Sha2Row.ACCESS0, Sha2Row.ACCESS1)
     )
-    t1 = [
-        sum(parts) for parts in zip(
-            _limbs(h), _limbs(_big(e, BIG_1)), _limbs(_choice(e, f, g)), _limbs(constant), _limbs(word), strict=True
-        )
-    ]  # fmt: skip
-    t2 = [sum(parts) for parts in zip(_limbs(_big(a, BIG_0)), _limbs(_majority(a, b, c)), strict=True)]
+    terms = (h, _big(e, BIG_1), _choice(e, f, g), constant, word)
+    t1: list[Array] = [np.sum([_limbs(x)[k] for x in terms], axis=0) for k in range(2)]
+    t2 = [x + y for x, y in zip(_limbs(_big(a, BIG_0)), _limbs(_majority(a, b, c)), strict=True)]
     a_carry = _split_carries([x + y for x, y in zip(t1, t2, strict=True)])
     e_carry = _split_carries([x + y for x, y in zip(t1, _limbs(d), strict=True)])
     ahead = [pending[0][k] + _limbs(_small(older, SMALL_1))[k] for k in range(2)]
@@ -255,12 +256,12 @@ def _rounds(rows: U32, words: U32, states: U32) -> Columns:
     }  # fmt: skip
 
 
-def _split_carries(limbs: list[U32]) -> tuple[U32, U32]:
+def _split_carries(limbs: list[Array]) -> tuple[Array, Array]:
     low = limbs[0] >> 16
     return low, (limbs[1] + low) >> 16
 
 
-def _pending(padded: U32) -> list[tuple[U32, U32]]:
+def _pending(padded: Array) -> list[tuple[Array, Array]]:
     """What is known, before each round, of the next fourteen words, as sums of limbs."""
     blocks = len(padded)
     sums = np.zeros((2, ROUNDS, PENDING, blocks), np.uint32)

@@ -114,7 +114,7 @@ def _parents(level: _Level, siblings: Mapping[int, U32], permute: Permute) -> tu
             before[i] = after[i] = siblings[int(child[i])]
         sides.append((touched, np.where(touched, level.dirty[at], 0), before, after))
     (left, left_dirty, left_before, left_after), (right, right_dirty, right_before, right_after) = sides
-    dirty = left_dirty | right_dirty
+    dirty = (left_dirty | right_dirty).astype(np.uint32)
     changed = np.flatnonzero(dirty)
     states = np.zeros((len(parents) + len(changed), WIDTH), np.uint64)
     states[:, :DIGEST_CELLS] = np.concatenate([right_before, right_after[changed]])

@@ -157,5 +157,5 @@ def make_witness(records: SegmentRecords, profile: Profile, kernels: Kernels | N
     return Witness(mains, statement_of(records, hashed))
 
 
-def _assembled(name: str, filled: Any, rows: int) -> Matrix:  # noqa: ANN401  (columns of one chip)
+def _assembled(name: str, filled: Any, rows: int) -> Matrix:
     return assemble(machine.CHIPS[name], filled, rows)
