@@ -63,8 +63,8 @@ def proving_key(key: VerifyingKey, threads: int = 1) -> ProvingKey:
     fixed = None
     if shape.fixed_tree is not None:
         extended = [extend(traces[h], shape.params.log_blowup, work) for h in shape.fixed_tree.heights]
-        fixed = commit(shape.fixed_tree, extended, shape.params.log_blowup, work)
-        if fixed.cap != [e for digest in key.fixed_cap for e in digest]:
+        fixed = commit(shape.fixed_tree, extended, work)
+        if fixed.cap.tolist() != [e for digest in key.fixed_cap for e in digest]:
             msg = f"{key.system.name}: the preprocessed columns do not have the cap of the verifying key"
             raise ValueError(msg)
     empty = aligned_zeros((0, 1, LANES))

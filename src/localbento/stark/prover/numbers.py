@@ -1,30 +1,21 @@
 """Between canonical numbers and the Montgomery form of kernels; constants of F as kernels take them."""
 
 from collections.abc import Sequence
-from typing import Final, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
-from localbento.field.babybear import MONTGOMERY_R_INVERSE, P, inverse, root_of_unity, to_montgomery
+from localbento.field.babybear import P, inverse, root_of_unity, to_montgomery
 from localbento.field.extension import DEGREE, Extension
+from localbento_kernels.cpu.field import from_mont, to_mont
 from localbento_kernels.cpu.tiles import Words, aligned
 
-Integers: TypeAlias = NDArray[np.uint32] | NDArray[np.uint64]
 
-_P: Final = np.uint64(P)
-
-
-def montgomery(values: Integers) -> Words:
+def montgomery(values: Words) -> Words:
     """X * 2^32 mod p of canonical numbers, in aligned memory of the same shape."""
-    result = aligned(values.shape)
-    result[...] = (values.astype(np.uint64) << np.uint64(32)) % _P
-    return result
+    return to_mont(values, out=aligned(values.shape))
 
 
-def canonical(values: Words) -> NDArray[np.uint32]:
+def canonical(values: Words) -> Words:
     """The canonical numbers of Montgomery forms."""
-    return (values.astype(np.uint64) * np.uint64(MONTGOMERY_R_INVERSE) % _P).astype(np.uint32)
+    return from_mont(values)
 
 
 def montgomery_list(values: Sequence[int]) -> Words:

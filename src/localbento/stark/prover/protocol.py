@@ -18,13 +18,13 @@ from localbento.stark.blinding import Blinding, Tree, blinding_seed, witness_dig
 from localbento.stark.prover import bus, layers, openings, quotient, trace
 from localbento.stark.prover.bus import Challenges, ZeroFingerprint
 from localbento.stark.prover.commitment import Commitment, commit, evaluate, extend
-from localbento.stark.prover.grinding import grind
+from localbento.stark.prover.grinding import fast_transcript, grind
 from localbento.stark.prover.key import HeightKey, ProvingKey
 from localbento.stark.prover.trace import Matrix
 from localbento.stark.prover.work import Work
 from localbento.stark.proof import encode_proof
 from localbento.stark.shape import TreeShape
-from localbento.stark.transcript import MessageType, Transcript, prover_transcript
+from localbento.stark.transcript import MessageType, Transcript
 from localbento_kernels.cpu.tiles import Words, aligned_zeros
 
 SECRET_BYTES = 32
@@ -105,7 +105,7 @@ class _Prover:
     ) -> None:
         self.key, self.shape, self.params = key, key.key.shape, key.key.params
         self.public_values, self.blinding, self.work = list(public_values), blinding, work
-        self.transcript: Transcript[int] = prover_transcript(self.params)
+        self.transcript: Transcript[int] = fast_transcript(self.params)
         self.proof: list[NDArray[np.uint32]] = []
 
     def run(self, matrices: Sequence[Matrix]) -> bytes:
@@ -198,13 +198,12 @@ class _Prover:
         self.absorb_elements(MessageType.NONCE, np.array([nonce], np.uint32))
         self.transcript.squeeze()
         bits = shape.index_bits
-        indices = [self.transcript.squeeze()[0] & ((1 << bits) - 1) for _ in range(self.params.queries)]
+        drawn = [self.transcript.squeeze()[0] for _ in range(self.params.queries)]
+        indices = np.array(drawn, np.int64) & ((1 << bits) - 1)
 
         # 10. Each query opens its rows in all trees and its leaves in all layers.
-        for index in indices:
-            for committed in (*trees, *committed_layers):
-                if committed is not None:
-                    self.proof.append(committed.opening(index, bits))
+        opened_rows = [c.openings(indices, bits) for c in (*trees, *committed_layers) if c is not None]
+        self.proof.append(np.concatenate(opened_rows, axis=1).reshape(-1))
         return encode_proof(shape, np.concatenate(self.proof))
 
     # ------------------------------------------------------------------------------------------- transcript
@@ -220,7 +219,7 @@ class _Prover:
 
     def absorb_cap(self, kind: MessageType, committed: Commitment) -> None:
         """Send a cap."""
-        self.absorb_elements(kind, np.array(committed.cap, np.uint32))
+        self.absorb_elements(kind, committed.cap)
 
     def challenge(self) -> Extension:
         """The next challenge."""
@@ -228,7 +227,7 @@ class _Prover:
 
     def commit(self, tree: TreeShape, extended: Sequence[Words]) -> Commitment:
         """The tree over extended matrices."""
-        return commit(tree, extended, self.params.log_blowup, self.work)
+        return commit(tree, extended, self.work)
 
     # ------------------------------------------------------------------------------------------------ steps
 
