@@ -279,7 +279,10 @@ def tight_profile(records, spare=2):
 
     class Tight(Profile):
         def capacity(self, chip):
-            return 1 << 17 if chip == "tables" else counts[chip] + spare
+            return 1 << 17 if chip == "tables" else counts[chip]
+
+        def rows(self, chip):
+            return self.capacity(chip) + (0 if chip == "tables" else spare)
 
     heights = dict.fromkeys(counts, 9) | {"tables": 17}
     assert all(recorded(name) for name in counts)

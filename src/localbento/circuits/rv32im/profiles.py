@@ -30,6 +30,10 @@ class Profile:
     log_heights: Mapping[str, int]
     copies: Mapping[str, int]
 
+    def rows(self, chip: str) -> int:
+        """Rows of one copy of this chip, blinding rows included."""
+        return 1 << self.log_heights[chip]
+
     def capacity(self, chip: str) -> int:
         """Rows of this chip that a segment can use; 0 for a chip that the profile leaves out."""
         copies = self.copies.get(chip, 0)

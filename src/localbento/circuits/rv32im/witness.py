@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -75,7 +74,10 @@ class Kernels:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Witness:
-    """Main columns of every chip of the profile's system, uint32[columns, active rows], and the statement."""
+    """Main columns of every chip of the profile's system, uint32[columns, rows], and the statement.
+
+    The last rows of each, as many as the parameter set blinds, are unused.
+    """
 
     mains: tuple[Matrix, ...]
     statement: SegmentStatement
@@ -145,17 +147,38 @@ def make_witness(records: SegmentRecords, profile: Profile, kernels: Kernels | N
     columns = fill(records, hashed, kernels)
     counts = Counts()
     matrices: dict[str, list[Matrix]] = {}
+    used = row_counts(records)
     for name, filled in columns.items():
-        copies = profile.copies.get(name, 0)
-        rows = profile.capacity(name)
-        matrix = _assembled(name, filled, rows)
-        if copies:
-            count_lookups(machine.recorded(name), matrix, counts)
-            matrices[name] = np.split(matrix, copies, axis=1)
-    matrices["tables"] = [_assembled("tables", Tables.fill(counts), profile.capacity("tables"))]
+        if used[name] > profile.capacity(name):
+            msg = f"profile {profile.name}: {used[name]} rows of {name}, capacity {profile.capacity(name)}"
+            raise ValueError(msg)
+        if profile.copies.get(name, 0):
+            matrices[name] = _copies(name, filled, used[name], profile)
+            for matrix, (start, end) in zip(matrices[name], _shares(name, used[name], profile), strict=True):
+                count_lookups(machine.recorded(name), matrix[:, : end - start], counts)
+    matrices["tables"] = [assemble(Tables, Tables.fill(counts), profile.rows("tables"))]
     mains = tuple(matrix for name in machine.CHIPS if name in matrices for matrix in matrices[name])
     return Witness(mains, statement_of(records, hashed))
 
 
-def _assembled(name: str, filled: Any, rows: int) -> Matrix:
-    return assemble(machine.CHIPS[name], filled, rows)
+def _shares(name: str, used: int, profile: Profile) -> list[tuple[int, int]]:
+    """Which rows each copy of a chip takes: the first ones as many as fit, and so on."""
+    copies = profile.copies[name]
+    share = profile.capacity(name) // copies
+    return [(min(i * share, used), min((i + 1) * share, used)) for i in range(copies)]
+
+
+def _copies(name: str, filled: Columns, used: int, profile: Profile) -> list[Matrix]:
+    """The matrices of all copies, padded."""
+    chip, rows = machine.CHIPS[name], profile.rows(name)
+    if profile.copies[name] == 1:
+        return [assemble(chip, filled, rows)]
+    whole = assemble(chip, filled, used)
+    padding = np.array([chip.padding.get(column, 0) for column in machine.recorded(name).main], np.uint32)
+    result = []
+    for start, end in _shares(name, used, profile):
+        matrix = np.empty((len(whole), rows), np.uint32)
+        matrix[:, : end - start] = whole[:, start:end]
+        matrix[:, end - start :] = padding[:, None]
+        result.append(matrix)
+    return result
