@@ -1,21 +1,12 @@
 /* The other calls: SOFTWARE (what the host answers), the forwards to the machine, failures and traps. */
 #include "machine.h"
 
-static void write_text(const char *text) {
+_Noreturn void stop_with(const char *text) {
     u32 length = 0;
     while (text[length] != 0) length++;
     machine_io(MACHINE_WRITE, 1, (u32)text, length);
-}
-
-_Noreturn static void stop(void) {
     /* `unimp`: illegal, and a trap in machine mode ends the execution without a receipt. */
     for (;;) __asm__ volatile(".word 0xC0001073");
-}
-
-_Noreturn void kernel_panic(const char *text) {
-    write_text("kernel: ");
-    write_text(text);
-    stop();
 }
 
 void bad_call(void) { kernel_panic("unknown system call"); }
@@ -147,23 +138,20 @@ void call_software(void) {
 
 static void put_hex(char *at, u32 value) {
     for (int i = 7; i >= 0; i--) {
-        at[i] = (char)((value & 15) + ((value & 15) < 10 ? '0' : 'a' - 10));
+        at[i] = "0123456789abcdef"[value & 15];
         value >>= 4;
     }
 }
 
 /* Fences order nothing in a machine with one hart: they do nothing.  Everything else ends the execution. */
 void handle_trap(void) {
-    char number[12];
+    static const char form[] = "kernel: trap at pc 0x........, instruction 0x........\n";
+    char text[sizeof form];
     u32 pc = MEPC, word = 0;
     if (pc >= USER_MIN && pc < USER_END && (pc & 3) == 0) word = *(const u32 *)pc;
     if ((word & 0x7f) == 0x0f && (word >> 12 & 7) <= 1) return;
-    write_text("kernel: trap at pc 0x");
-    put_hex(number, pc);
-    number[8] = 0;
-    write_text(number);
-    write_text(", instruction 0x");
-    put_hex(number, word);
-    write_text(number);
-    stop();
+    for (u32 i = 0; i < sizeof form; i++) text[i] = form[i];
+    put_hex(text + 21, pc);
+    put_hex(text + 45, word);
+    stop_with(text);
 }

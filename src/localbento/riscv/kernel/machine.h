@@ -49,6 +49,7 @@ static inline u32 machine_io(u32 number, u32 fd, u32 pointer, u32 length) {
 }
 
 /* Write a text for the host and end the execution in a failure. */
-_Noreturn void kernel_panic(const char *text);
+_Noreturn void stop_with(const char *text);
+#define kernel_panic(text) stop_with("kernel: " text "\n")
 
 #endif
