@@ -163,30 +163,38 @@ class SharedCache(_caching.FunctionCache):  # type: ignore[misc]
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The compiled function, or None and the lock under which it is now to be compiled."""
-        result = super().load_overload(sig, target_context)
-        if result is not None or not self._ours:
-            return result
+        if not self._ours:
+            return super().load_overload(sig, target_context)
         try:
+            result = super().load_overload(sig, target_context)
+            if result is not None:
+                return result
             _prepare(self._folder)
             self._acquire()
+            result = super().load_overload(sig, target_context)
+            if result is not None:
+                self._release()
+            else:
+                _announce(self._folder.parent)
         except OSError as error:
-            self._ours = False  # what is compiled now serves this process only
-            self.disable()
-            sys.stderr.write(f"localbento: compiled kernels cannot be kept: {error}\n")
+            self._give_up(error)
             return None
-        result = super().load_overload(sig, target_context)
-        if result is not None:
-            self._release()
-        else:
-            _announce(self._folder.parent)
         return result
+
+    def _give_up(self, error: OSError) -> None:
+        """What is compiled from now on serves this process only."""
+        self.disable()
+        self._release()
+        if self._ours:
+            self._ours = False
+            sys.stderr.write(f"localbento: compiled kernels cannot be kept: {error}\n")
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Store a compiled function, and let others read it."""
         try:
             super().save_overload(sig, data)
         except OSError as error:
-            sys.stderr.write(f"localbento: compiled kernels cannot be kept: {error}\n")
+            self._give_up(error)
         finally:
             self._release()
 

@@ -1,0 +1,133 @@
+"""Compiled code on disk: never stale, one copy for all processes, and no obstacle where it cannot be kept."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from localbento_kernels import cache
+
+HELPER = """
+from numba import njit
+
+@njit(nogil=True, cache=True)
+def step(x):
+    return x + {increment}
+"""
+CALLER = """
+from numba import njit
+from localbento_kernels.helper import step
+
+@njit(nogil=True, cache=True)
+def twice(x):
+    return step(step(x))
+"""
+ANNOUNCEMENT = "localbento: compiling kernels, once"
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A package with the cache of the real one and two kernels in two files."""
+    root = tmp_path / "localbento_kernels"
+    root.mkdir()
+    (root / "__init__.py").write_text("from localbento_kernels import cache\n\ncache.install()\n")
+    shutil.copy(Path(cache.__file__), root / "cache.py")
+    (root / "helper.py").write_text(HELPER.format(increment=1))
+    (root / "caller.py").write_text(CALLER)
+    (root / "other.py").write_text("from numba import njit\n\n@njit(cache=True)\ndef same(x):\n    return x\n")
+    return root
+
+
+def start(package: Path, program: str, folder: Path) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(package.parent), "BENTO_KERNEL_CACHE": str(folder)}
+    command = [sys.executable, "-c", program]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environment, cwd=package.parent, stdout=pipe, stderr=pipe, text=True)
+
+
+def run(package: Path, program: str, folder: Path) -> tuple[str, str]:
+    out, err = start(package, program, folder).communicate(timeout=120)
+    return out.strip(), err
+
+
+CALL = "from localbento_kernels.caller import twice; print(twice(8), sum(twice.stats.cache_hits.values()))"
+
+
+def test_a_changed_helper_is_seen(package: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    out, err = run(package, CALL, folder)
+    assert out == "10 0"
+    assert ANNOUNCEMENT in err
+    assert run(package, CALL, folder) == ("10 1", "")
+    stamp = (package / "helper.py").stat()
+    (package / "helper.py").write_text(HELPER.format(increment=2))
+    os.utime(package / "helper.py", ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert run(package, CALL, folder)[0] == "12 0"
+    (package / "helper.py").write_text(HELPER.format(increment=1))
+    assert run(package, CALL, folder)[0] == "10 1"
+
+
+def test_what_does_not_import_a_file_does_not_depend_on_it(package: Path) -> None:
+    module = f"{cache.PACKAGE}.other"
+    before = cache.source_stamp(module, package), cache.source_stamp(f"{cache.PACKAGE}.caller", package)
+    cache.source_stamp.cache_clear()
+    (package / "helper.py").write_text(HELPER.format(increment=3))
+    after = cache.source_stamp(module, package), cache.source_stamp(f"{cache.PACKAGE}.caller", package)
+    cache.source_stamp.cache_clear()
+    assert before[0] == after[0]
+    assert before[1] != after[1]
+
+
+def test_processes_that_start_together_compile_once(package: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    started = [start(package, CALL, folder) for _ in range(4)]
+    results = [process.communicate(timeout=120) for process in started]
+    outs = sorted(out.strip() for out, _ in results)
+    assert outs == ["10 0", "10 1", "10 1", "10 1"]
+    assert sum(ANNOUNCEMENT in err for _, err in results) == 1
+
+
+def test_a_killed_compiler_blocks_nobody(package: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    hang = (
+        "import time, numba.core.compiler as c, localbento_kernels.caller as m\n"
+        "m.twice._compiler.compile = lambda *a: (print('compiling', flush=True), time.sleep(100))\n"
+        "m.twice(8)"
+    )
+    process = start(package, hang, folder)
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() == "compiling"
+    process.kill()
+    process.wait()
+    begun = time.monotonic()
+    assert run(package, CALL, folder)[0] == "10 0"
+    assert time.monotonic() - begun < cache.WAIT_SECONDS / 2
+
+
+def test_a_folder_that_cannot_be_written_is_said_and_survived(package: Path, tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("no folder")
+    out, err = run(package, CALL, blocked)
+    assert out == "10 0"
+    assert "cannot be kept" in err
+
+
+def test_old_stamps_go_and_recent_ones_stay(tmp_path: Path) -> None:
+    machine = tmp_path / "machine"
+    old = [machine / f"localbento_kernels.x-{i}" for i in range(5)]
+    for i, folder in enumerate(old):
+        folder.mkdir(parents=True)
+        age = time.time() - (10 - i) * 10 * cache.KEPT_SECONDS
+        os.utime(folder, (age, age))
+    recent, other = machine / "localbento_kernels.x-recent", machine / "localbento_kernels.y-0"
+    recent.mkdir()
+    other.mkdir()
+    cache._prepare(machine / "localbento_kernels.x-new")
+    left = {path.name for path in machine.iterdir()}
+    assert {recent.name, other.name, "localbento_kernels.x-new"} <= left
+    assert old[0].name not in left
+    assert len(left) < 7
