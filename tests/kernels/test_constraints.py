@@ -4,6 +4,7 @@ from typing import Annotated
 
 import numpy as np
 import pytest
+
 from localbento.air.bus import Bus, BusKind
 from localbento.air.cells import Bit, Felt, Fixed
 from localbento.air.chip import Chip, Constraints, RecordedChip, record
@@ -20,7 +21,6 @@ from localbento.air.program import (
 )
 from localbento.field.babybear import P, to_montgomery
 from localbento.field.extension import Extension
-
 from localbento_kernels.cpu import constraints as kernel
 from localbento_kernels.cpu import logup
 
@@ -98,11 +98,11 @@ class Case:
 
     def weight(self, weight: Weight) -> Extension:
         if weight.kind is WeightKind.BETA:
-            return self.betas[weight.index]
+            return self.betas[weight.number]
         if weight.kind is WeightKind.MESSAGE:
-            parts = fingerprint_constant(self.chip, self.chip.messages[weight.index])
+            parts = fingerprint_constant(self.chip, self.chip.messages[weight.number])
             return sum((self.betas[i] * v for i, v in parts), self.alpha)
-        power = self.lambda_**weight.index * Extension.X**weight.power
+        power = self.lambda_**weight.number * Extension.X**weight.power
         return -power if weight.kind is WeightKind.MINUS_LAMBDA else power
 
     def values(self, row: int) -> list[int]:

@@ -4,6 +4,8 @@ Columns lie in tiles of sixteen, so a row of a tile times one vector of weights 
 over the lanes only once for a row.  Twins: `localbento.field.polynomial.evaluate`, `localbento.stark.deep`.
 """
 
+from collections.abc import Callable
+
 from numba import njit
 
 from localbento_kernels.cpu import lanes
@@ -120,7 +122,7 @@ def barycentric_weights(points: Words, weights: Words, norm: Words, out: Words, 
 # ---------------------------------------------------------------------------------------------------------- words
 
 
-def _dot(tiles: int) -> object:
+def _dot(tiles: int) -> Callable[[Routine], None]:
     def define(r: Routine) -> None:
         """(to, rows, weights, tile): sixteen rows; to[i][row] += the lanes of sum over tiles of weight_i * cells.
 

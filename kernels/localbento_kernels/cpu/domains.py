@@ -5,6 +5,7 @@ from numba import njit
 
 from localbento_kernels.cpu import lanes
 from localbento_kernels.cpu.constraints import DEGREE, LANES, Words
+from localbento_kernels.cpu.field import mont_mul
 from localbento_kernels.cpu.lanes import I64, Routine, Value, routine
 
 
@@ -63,15 +64,6 @@ vanishing = routine("domains_vanishing", 3, 2, _define_vanishing)
 
 
 @njit(nogil=True, cache=True)
-def product(x: int, y: int) -> int:
-    """X y / 2^32 mod p of two residues."""
-    t = np.uint64(x) * np.uint64(y)
-    q = (t & np.uint64(0xFFFFFFFF)) * np.uint64(lanes.P_INVERSE) & np.uint64(0xFFFFFFFF)
-    high, taken = t >> np.uint64(32), q * np.uint64(lanes.P) >> np.uint64(32)
-    return np.uint32(high - taken if high >= taken else high + np.uint64(lanes.P) - taken)
-
-
-@njit(nogil=True, cache=True)
 def fill_points(out: Words, base: int, roots: Words, bits: int) -> None:
     """out[i] = base * root^reverse(i), i of `bits` bits, by doubling.
 
@@ -83,7 +75,7 @@ def fill_points(out: Words, base: int, roots: Words, bits: int) -> None:
         half, step = 1 << j, roots[bits - 1 - j]
         if half < LANES:
             for i in range(half):
-                out[half + i] = product(out[i], step)
+                out[half + i] = mont_mul(out[i], step)
         else:
             factor[0] = step
             mul_word(((out, half), (out, 0), (factor, 0), half // LANES))

@@ -53,7 +53,8 @@ def fold(word: Words, n: int, inverses: Words, zeta: Words, half: Words, out: Wo
 
 
 @njit(nogil=True, cache=True)
-def add_scaled(out: Words, word: Words, n: int, factor: Words, scratch: Words, block: int, first: int, last: int) -> None:
+def add_scaled(out: Words, word: Words, n: int, factor: Words, scratch: Words, block: int,
+               first: int, last: int) -> None:  # fmt: skip
     """Out += factor * word on positions [first, last); factor uint32[25]: X^i times it."""
     for row in range(first, last, block):
         for i in range(DEGREE):

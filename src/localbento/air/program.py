@@ -33,20 +33,20 @@ class WeightKind(IntEnum):
     """Which challenge a weight is made of."""
 
     LAMBDA = 0
-    """lambda^index * X^power, index counted within the height."""
+    """lambda^number * X^power, counted within the height."""
     MINUS_LAMBDA = 1
     """Its negative."""
     BETA = 2
-    """beta_index."""
+    """beta_number."""
     MESSAGE = 3
-    """The constant part of the fingerprint of message number `index` of the chip."""
+    """The constant part of the fingerprint of message `number` of the chip."""
 
 
 class Weight(NamedTuple):
     """A factor in F that is known only when challenges are."""
 
     kind: WeightKind
-    index: int
+    number: int
     power: int = 0
 
 

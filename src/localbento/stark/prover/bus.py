@@ -35,7 +35,7 @@ class Challenges:
         return result
 
 
-class ZeroFingerprint(Exception):
+class ZeroFingerprintError(Exception):
     """A fingerprint is zero (probability 2^-130 or so): the prover takes its next attempt."""
 
 
@@ -45,14 +45,14 @@ def program_weights(chip: ChipKey, program: Program, challenges: Challenges) -> 
     def value(weight: Weight) -> Extension:
         match weight.kind:
             case WeightKind.BETA:
-                return challenges.betas[weight.index]
+                return challenges.betas[weight.number]
             case WeightKind.MESSAGE:
                 recorded = chip.shape.chip
-                return challenges.constant(fingerprint_constant(recorded, recorded.messages[weight.index]))
+                return challenges.constant(fingerprint_constant(recorded, recorded.messages[weight.number]))
             case WeightKind.LAMBDA:
-                return challenges.powers[weight.index] * Extension.X**weight.power
+                return challenges.powers[weight.number] * Extension.X**weight.power
             case WeightKind.MINUS_LAMBDA:
-                return -(challenges.powers[weight.index] * Extension.X**weight.power)
+                return -(challenges.powers[weight.number] * Extension.X**weight.power)
 
     known: dict[Weight, Extension] = {}
     return elements([known.get(w) or known.setdefault(w, value(w)) for w in program.weights])
@@ -72,38 +72,41 @@ def windows(*parts: Window) -> np.ndarray:
 def bus_columns(height: HeightKey, main: Words, challenges: Challenges, blinding: int, work: Work) -> Words:
     """The bus tiles of a height, without blinding: row k - b of S holds the total.
 
-    Raises: ZeroFingerprint.
+    Raises: ZeroFingerprintError.
     """
     rows = 1 << height.shape.log_rows
     bus = aligned_zeros((tiles_for(DEGREE * height.shape.bus_columns), rows, LANES))
-    flat, steps, zeros = bus.reshape(-1), aligned_zeros(DEGREE * rows), []
-    for chip in height.chips:
-        program = chip.helpers
-        if program is None:
-            continue
-        weights = program_weights(chip, program, challenges)
-        values, places = program_constants(program)
-        looked_at = windows(program.fixed, program.main)
-        fixed = height.fixed.reshape(-1)
-
-        def piece(
-            first: int, last: int, p: Program = program, weights: Words = weights, values: Words = values,
-            places: np.ndarray = places, looked_at: np.ndarray = looked_at, cell: int = DEGREE * chip.shape.helper_start,
-            fixed: Words = fixed,
-        ) -> None:  # fmt: skip
-            scratch = aligned(constraints.scratch_words(p.registers, BLOCK))
-            zeros.append(
-                logup.helper_columns(
-                    p.instructions, weights, values, places, fixed, main.reshape(-1), looked_at, p.registers,
-                    p.result, p.results, flat, cell, steps, rows, scratch, BLOCK, first, last,
-                )  # fmt: skip
-            )
-
-        work.rows(rows, BLOCK, piece)
-    if any(zeros):
-        raise ZeroFingerprint
-    logup.running_sum(steps, flat, DEGREE * height.shape.helpers, rows, rows - blinding)
+    steps = aligned_zeros(DEGREE * rows)
+    zeros = sum(_fill_chip(chip, height.fixed, main, bus, steps, challenges, work) for chip in height.chips)
+    if zeros:
+        raise ZeroFingerprintError
+    logup.running_sum(steps, bus.reshape(-1), DEGREE * height.shape.helpers, rows, rows - blinding)
     return bus
+
+
+def _fill_chip(
+    chip: ChipKey, fixed: Words, main: Words, bus: Words, steps: Words, challenges: Challenges, work: Work
+) -> int:
+    """Fill a chip's helper columns and add their sum to `steps`; returns how many fingerprints were zero."""
+    program = chip.helpers
+    if program is None:
+        return 0
+    weights = program_weights(chip, program, challenges)
+    values, places = program_constants(program)
+    looked_at, rows = windows(program.fixed, program.main), bus.shape[1]
+    zeros: list[int] = []
+
+    def piece(first: int, last: int) -> None:
+        scratch = aligned(constraints.scratch_words(program.registers, BLOCK))
+        found = logup.helper_columns(
+            program.instructions, weights, values, places, fixed.reshape(-1), main.reshape(-1), looked_at,
+            program.registers, program.result, program.results, bus.reshape(-1),
+            DEGREE * chip.shape.helper_start, steps, rows, scratch, BLOCK, first, last,
+        )  # fmt: skip
+        zeros.append(found)
+
+    work.rows(rows, BLOCK, piece)
+    return sum(zeros)
 
 
 def total(height: HeightKey, bus: Words, blinding: int) -> Extension:
@@ -116,7 +119,7 @@ def total(height: HeightKey, bus: Words, blinding: int) -> Extension:
 def public_sum(system: System, challenges: Challenges, public_values: Sequence[int]) -> Extension:
     """The sum of sign / fingerprint over the verifier's own messages.
 
-    Raises: ZeroFingerprint.
+    Raises: ZeroFingerprintError.
     """
     result = Extension.ZERO
     for message in system.public_messages:
@@ -124,6 +127,6 @@ def public_sum(system: System, challenges: Challenges, public_values: Sequence[i
         parts += [c if isinstance(c, int) else public_values[c.index] for c in message.components]
         fingerprint = challenges.constant(list(enumerate(parts)))
         if fingerprint.is_zero():
-            raise ZeroFingerprint
+            raise ZeroFingerprintError
         result = result + fingerprint.inverse() * message.sign
     return result

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from localbento.hash.poseidon2 import RATE
 from localbento.stark.params import ParameterSet
-from localbento.stark.sponge import RATE
 from localbento.stark.transcript import Transcript, initial_value
 from localbento_kernels.cpu import grind as kernel
 from localbento_kernels.cpu.poseidon2_scalar import permute_one

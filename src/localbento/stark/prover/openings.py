@@ -19,8 +19,10 @@ from localbento_kernels.cpu.tiles import LANES, Words, aligned, aligned_zeros, t
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
-    """An extended matrix of a height: tiles, and how many cells of a row are columns; the first `base` of them
-    are functions of their own, after which five neighbours are one."""
+    """An extended matrix of a height.
+
+    Of the `cells` of a row the first `base` are functions of their own, after which five neighbours are one.
+    """
 
     tiles: Words
     cells: int
@@ -71,8 +73,9 @@ class PointWeights:
             return canonical(sums).astype(np.uint64)
 
         total = sum(map_threads(piece, pieces, work.threads)) % np.uint64(P)
-        values = np.asarray(total).reshape(-1, DEGREE, LANES)[first_tile:last_tile].transpose(0, 2, 1).reshape(-1, DEGREE)
-        return [Extension.of(v) * self.factor for v in values.tolist()]
+        tile_sums = np.asarray(total).reshape(-1, DEGREE, LANES)[first_tile:last_tile]
+        values = tile_sums.transpose(0, 2, 1).reshape(-1, DEGREE).tolist()
+        return [Extension.of(v) * self.factor for v in values]
 
 
 def join(values: Sequence[Extension]) -> list[Extension]:
@@ -92,7 +95,7 @@ def open_height(
     """
     shape = height.shape
     at_point = PointWeights(height, z, work)
-    opened = []
+    opened: list[tuple[Extension, ...]] = []
     for number, matrix in enumerate(matrices):
         if matrix is None:
             opened.append(())

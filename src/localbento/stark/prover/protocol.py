@@ -15,14 +15,14 @@ from localbento.errors import ProvingError
 from localbento.field.babybear import P
 from localbento.field.extension import DEGREE, Extension
 from localbento.stark.blinding import Blinding, Tree, blinding_seed, witness_digest
+from localbento.stark.proof import encode_proof
 from localbento.stark.prover import bus, layers, openings, quotient, trace
-from localbento.stark.prover.bus import Challenges, ZeroFingerprint
+from localbento.stark.prover.bus import Challenges, ZeroFingerprintError
 from localbento.stark.prover.commitment import Commitment, commit, evaluate, extend
 from localbento.stark.prover.grinding import fast_transcript, grind
 from localbento.stark.prover.key import HeightKey, ProvingKey
 from localbento.stark.prover.trace import Matrix
 from localbento.stark.prover.work import Work
-from localbento.stark.proof import encode_proof
 from localbento.stark.shape import TreeShape
 from localbento.stark.transcript import MessageType, Transcript
 from localbento_kernels.cpu.tiles import Words, aligned_zeros
@@ -32,7 +32,7 @@ MAX_ATTEMPTS = 8
 """A second attempt has probability 2^-100 or so; an eighth is a bug."""
 
 
-class _NextAttempt(Exception):
+class _NextAttemptError(Exception):
     """The out-of-domain point lies in F_p, or a fingerprint is zero."""
 
 
@@ -91,7 +91,7 @@ def prove(
         )  # fmt: skip
         try:
             return _Prover(key, public_values, Blinding(seed), work).run(matrices)
-        except (_NextAttempt, ZeroFingerprint):
+        except (_NextAttemptError, ZeroFingerprintError):
             continue
     msg = f"no proof after {MAX_ATTEMPTS} attempts"
     raise ProvingError(msg)
@@ -162,7 +162,7 @@ class _Prover:
             self.proof.append(published)
         z = self.challenge()
         if z.in_base_field():
-            raise _NextAttempt
+            raise _NextAttemptError
 
         # 5. Openings at z and, for the running sums, at the next row; the batching challenges.
         work.step("openings")
