@@ -13,21 +13,22 @@ MARK = "<!-- generated below: python docs/generate.py -->"
 
 def cli_page() -> str:
     """Every command's help, as a page."""
-    import click
     import typer.main
+    from typer.testing import CliRunner
 
     from localbento.cli.__main__ import app
 
     parts = ["# The command `bento`", "", "Generated from `--help` by `docs/generate.py`.", ""]
+    runner = CliRunner(env={"COLUMNS": "100", "TERMINAL_WIDTH": "100"})
 
-    def add(command: object, path: str) -> None:
-        context = click.Context(command, info_name=path, max_content_width=100, terminal_width=100)
-        text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
-        parts.extend([f"## `{path}`", "", "```", text, "```", ""])
+    def add(command: object, path: list[str]) -> None:
+        shown = runner.invoke(app, [*path, "--help"], prog_name="bento", catch_exceptions=False).output
+        text = "\n".join(line.rstrip() for line in shown.strip().splitlines())
+        parts.extend([f"## `{' '.join(['bento', *path])}`", "", "```", text, "```", ""])
         for name, child in sorted(getattr(command, "commands", {}).items()):
-            add(child, f"{path} {name}")
+            add(child, [*path, name])
 
-    add(typer.main.get_command(app), "bento")
+    add(typer.main.get_command(app), [])
     return "\n".join(parts)
 
 
