@@ -212,6 +212,24 @@ def test_json_journal() -> None:
     assert integer(journal[60:68]) == total % 2**64
 
 
+def test_serde_journal() -> None:
+    """Read by the project's own decoder."""
+    from localbento.claim.serde import decode
+    from localbento.claim.serde_json import schema_from_json, value_to_json
+
+    types = {"count": "u32", "total": "u64", "name": "str", "values": {"vec": "u32"}, "flag": {"option": "bool"}}
+    schema = schema_from_json({"struct": [list(pair) for pair in types.items()]})
+    found = value_to_json(schema, decode(schema, input_and_journal("serde")[1]))
+    values = [0, 3, 5, 77, 77, 0xFFFFFFFF]
+    assert found == {
+        "count": 42,
+        "total": 2**40 + sum(values),
+        "name": "tseug",
+        "values": values,
+        "flag": {"some": False},
+    }
+
+
 @native
 def test_keccak_of_nothing_is_the_known_one(tmp_path: Path) -> None:
     folder = tmp_path / "keccak"
