@@ -273,6 +273,13 @@ def test_small_guest(name: str) -> None:
     assert host.terminated == (0, 7 if name == "exit" else 0)
 
 
+def test_guest_without_output() -> None:
+    host = Host()
+    machine = run(FIXTURES / "guests/bare/bare.elf", host)
+    assert (host.terminated, host.journal) == ((0, 20), b"")
+    assert output_digest(machine) == bytes(32)
+
+
 def test_pause_then_halt() -> None:
     """A paused session goes on where it stopped, with an empty journal."""
     host = Host()
