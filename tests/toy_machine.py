@@ -4,6 +4,7 @@ A state (step, a, b) is handed on from row to row, b becoming a^2 + b + nibble; 
 a chip that answers for them.
 """
 
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -86,6 +87,21 @@ SYSTEM = System(
         PublicMessage(STATE, -1, (Public(2), Public(3), Public(4))),
     ),
 )
+
+
+class OtherStep(Step):
+    """The same columns and degrees, another constant."""
+
+    def constrain(self, c):
+        c.pull(STATE, (self.step, self.a, self.b))
+        c.push(STATE, (self.step + 2, self.b, self.square + self.b + self.nibble))
+        c.pull(NIBBLE, (self.nibble,))
+        c.pull(SQUARE, (self.a, self.square))
+        c.equal("cube", self.cube, self.nibble * self.nibble * self.nibble)
+        c.equal("twelfth power", self.twelfth, self.cube * self.cube * self.cube * self.cube)
+
+
+OTHER_CONSTANT = replace(SYSTEM, chips=(record(OtherStep, "Step"), *SYSTEM.chips[1:]))
 
 
 def run(a: int, b: int, nibbles: list[int]):
