@@ -327,7 +327,7 @@ def test_verify_guest() -> None:
 
 
 KECCAK_ROOT = bytes.fromhex("abd93866a6878528f29ffc6ea6d9e428cc9ad020a540dd11f1d45e5e9bb6db71")
-ALLOWED_ROOT = bytes.fromhex("a54dc85ac99f851c92c96d7318af41dbe7c0194edfcc37eb4d422a998c1f5600")
+ALLOWED_ROOT = bytes.fromhex("a54dc85ac99f851c92d7c96d7318af41dbe7c0194edfcc37eb4d422a998c1f56")
 
 
 def union(left: tuple[bytes, bytes], right: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
