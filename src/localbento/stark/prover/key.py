@@ -1,21 +1,21 @@
 """What a prover keeps of a circuit at fixed heights, from one proof to the next."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from localbento.air.chip import RecordedChip
 from localbento.air.program import Placement, Program, constraint_program, helper_program
-from localbento.field.babybear import P, coset_shift, inverse, root_of_unity, to_montgomery
-from localbento.stark.keygen import VerifyingKey, fixed_rows
+from localbento.field.babybear import P, coset_shift, domain_point, inverse, root_of_unity, to_montgomery
+from localbento.stark.circuit import Digest
+from localbento.stark.keygen import CommitFixed, Matrix, VerifyingKey, fixed_rows
 from localbento.stark.prover.commitment import Commitment, commit, extend
 from localbento.stark.prover.numbers import montgomery_list, root_powers
 from localbento.stark.prover.work import Work
-from localbento.stark.shape import ChipShape, HeightShape
+from localbento.stark.shape import ChipShape, HeightShape, Shape
 from localbento_kernels.cpu import domains, layout, quotient
 from localbento_kernels.cpu.tiles import LANES, Words, aligned, aligned_zeros, tiles_for
 
-Placed = tuple[RecordedChip, ChipShape]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +74,22 @@ def proving_key(key: VerifyingKey, threads: int = 1) -> ProvingKey:
     return ProvingKey(key, heights, fixed)
 
 
+def commit_fixed(threads: int = 1) -> CommitFixed:
+    """How `keygen` commits to preprocessed columns with kernels."""
+
+    def commit_matrices(shape: Shape, matrices: Sequence[Matrix]) -> tuple[Digest, ...]:
+        if shape.fixed_tree is None:
+            return ()
+        work = Work(threads)
+        traces = [
+            place([(m, 0)], len(m), h, work) for m, h in zip(matrices, shape.fixed_tree.heights, strict=True)
+        ]
+        extended = [extend(t, shape.params.log_blowup, work) for t in traces]
+        return tuple(tuple(row) for row in commit(shape.fixed_tree, extended, work).tree.cap.tolist())
+
+    return commit_matrices
+
+
 def place(matrices: list[tuple[np.ndarray, int]], cells: int, log_rows: int, work: Work) -> Words:
     """Canonical columns uint32[columns, rows], each matrix from its cell, as tiles of one height."""
     rows = 1 << log_rows
@@ -97,7 +113,7 @@ def _height_key(key: VerifyingKey, height: HeightShape, fixed: Words, work: Work
 
     # x^k runs through c^k times the roots of order 2^log_blowup; at bit-reversed positions it is constant on runs of k.
     k = 1 << log_rows
-    runs = [pow(_point(log_size, run << log_rows), k, P) for run in range(1 << params.log_blowup)]
+    runs = [pow(domain_point(log_size, run << log_rows), k, P) for run in range(1 << params.log_blowup)]
     root = root_of_unity(log_rows)
     roots = montgomery_list([pow(root, k - i, P) for i in range(1, params.blinding + 1)])
     inverses = montgomery_list([inverse(v - 1) for v in runs])
@@ -118,8 +134,3 @@ def _height_key(key: VerifyingKey, height: HeightShape, fixed: Words, work: Work
         constraint += len(chip.chip.constraints)
     return HeightKey(height, tuple(chips), fixed, points, factors)
 
-
-def _point(log_size: int, position: int) -> int:
-    from localbento.field.babybear import domain_point
-
-    return domain_point(log_size, position)
