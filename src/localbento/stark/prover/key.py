@@ -17,7 +17,6 @@ from localbento_kernels.cpu import domains, layout, quotient
 from localbento_kernels.cpu.tiles import LANES, Words, aligned, aligned_zeros, tiles_for
 
 
-
 @dataclass(frozen=True, eq=False)
 class ChipKey:
     """A chip's programs; `helpers` is None for a chip without messages."""
