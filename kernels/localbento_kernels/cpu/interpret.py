@@ -419,9 +419,10 @@ def _loop(counting: bool, recording: bool) -> Callable[[int], int]:
             cycle += 1
             if recording:
                 put(m, A_RECORDS, step + 15, (next_pc >> 2) + (0 if machine else nr.USER_MODE_BIT))
-                if slow and next_pc == pc + 4 and chip != nr.C_JALR and (operation != nr.JAL):
+                taken = chip == nr.C_BRANCH and value != 0
+                if slow and not taken and chip != nr.C_JALR and operation != nr.JAL:
                     put(m, A_SCALARS, nr.S_SLOW_ROW, slow)
-                    note_sequential(m, cycle)
+                    note_sequential(m, 1)
             pc = next_pc
         put(m, A_SCALARS, nr.S_PC, pc)
         put(m, A_SCALARS, nr.S_CYCLE, cycle)

@@ -132,12 +132,13 @@ def pc_element(m: int) -> int:
 
 
 @helper
-def note_sequential(m: int, cycle: int) -> None:
-    """A slowly fetched instruction goes on at the next word, in this cycle."""
+def note_sequential(m: int, cycles: int) -> None:
+    """A slowly fetched instruction of so many cycles goes on at the next word; only one cycle has a proof."""
     row = get(m, A_SCALARS, nr.S_SLOW_ROW)
     if row > 0:
         put(m, A_RECORDS, row + 5, 1)
-        put(m, A_RECORDS, row + 6, cycle)
+    if row and cycles > 1:
+        put(m, A_SCALARS, nr.S_BROKEN, 1)
 
 
 @helper

@@ -187,7 +187,6 @@ def terminate(m: int) -> int:
     put(m, A_SCALARS, nr.S_X1, call_register(m, 2, nr.R_A1, READ_ONLY, nr.AT_RS1))
     for i in range(8):
         call_access(m, 3 + i, nr.GLOBAL_OUTPUT + 4 * i, READ_ONLY, nr.AT_MEMORY)
-    note_sequential(m, get(m, A_SCALARS, nr.S_CYCLE) + 1)
     put(m, A_SCALARS, nr.S_PC, get(m, A_SCALARS, nr.S_PC) + 4)
     put(m, A_SCALARS, nr.S_CYCLE, get(m, A_SCALARS, nr.S_CYCLE) + 1)
     put(m, A_SCALARS, nr.S_USER, get(m, A_SCALARS, nr.S_USER) + 1)

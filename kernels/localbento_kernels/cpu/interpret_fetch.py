@@ -128,7 +128,7 @@ def slow_fetch(m: int, index: int, word: int) -> None:
         put(m, A_RECORDS, row + 1, word)
         put(m, A_RECORDS, row + 3, 1)
         put(m, A_RECORDS, row + 4, cycle)
-    row = new_row(m, nr.C_SLOW_FETCH, 7)
+    row = new_row(m, nr.C_SLOW_FETCH, 6)
     if row != NO_ROW:
         put(m, A_RECORDS, row, cycle)
         put(m, A_RECORDS, row + 1, pc_element(m))
@@ -147,7 +147,6 @@ def first_fetch(m: int, index: int, at: int, word: int) -> int:
     if seen & nr.T_FIXED and not get(m, A_SCALARS, nr.S_IGNORE_CONFLICTS):
         put(m, A_SCALARS, nr.S_X0, get(m, A_SCALARS, nr.S_PC) >> 2)
         put(m, A_SCALARS, nr.S_X1, 0)
-        put(m, A_SCALARS, nr.S_BROKEN, 1)
         return nr.X_CONFLICT
     loads = seen & nr.T_LOADS
     if loads and get(m, A_SCALARS, nr.S_RECORDING):

@@ -57,22 +57,23 @@ def data_rows(pointer: int, length: int) -> int:
 
 
 @helper
-def call_fits(m: int, chip: int, data_chip: int, rows: int, reads: int, writes: int) -> int:
+def call_fits(m: int, chip: int, headers: int, data_chip: int, rows: int, reads: int, writes: int) -> int:
     """Whether a call fits into what the segment has left: X_NONE, X_CUT, or X_TOO_LARGE in an empty segment."""
     put(m, A_SCALARS, nr.S_EVENT, 1)
     if not get(m, A_SCALARS, nr.S_COUNTING) or get(m, A_SCALARS, nr.S_COMPAT):
         return nr.X_NONE
     put(m, A_ROWS, nr.C_CYCLES, get(m, A_SCALARS, nr.S_CYCLE))
     if (
-        room(m, chip, 1) >= 0
+        room(m, chip, headers) >= 0
         and room(m, data_chip, rows) >= 0
         and room(m, nr.C_CYCLES, rows + 3) >= 0
-        and room(m, nr.C_ACCESS, 6 + 13) >= 0
+        and room(m, nr.C_ACCESS, rows + 6 + 13) >= 0
         and room(m, nr.C_PEEK, rows) >= 0
         and pages_fit(m, reads, writes)
     ):
         return nr.X_NONE
     put(m, A_SCALARS, nr.S_X0, get(m, A_POOL, nr.MACHINE_BANK + nr.R_A7))
+    put(m, A_SCALARS, nr.S_PROBE, 1)
     return nr.X_TOO_LARGE if get(m, A_SCALARS, nr.S_CYCLE) == get(m, A_SCALARS, nr.S_FRESH) else nr.X_CUT
 
 
@@ -86,6 +87,7 @@ def conflict(m: int, start: int, count: int) -> int:
         return nr.X_NONE
     put(m, A_SCALARS, nr.S_X0, word)
     put(m, A_SCALARS, nr.S_X1, 1)
+    put(m, A_SCALARS, nr.S_PROBE, 1)
     return nr.X_CONFLICT
 
 
@@ -107,7 +109,7 @@ def ask_read(m: int) -> int:
         next_reply(m)
         return int(finish_read(m))
     if code == nr.X_NONE:
-        code = call_fits(m, nr.C_HOST, nr.C_READ_DATA, data_rows(pointer, length), 0, 2)
+        code = call_fits(m, nr.C_HOST, 1, nr.C_READ_DATA, data_rows(pointer, length), 0, 2)
     if code == nr.X_NONE:
         code = conflict(m, pointer, length)
     if code == nr.X_NONE:
@@ -126,7 +128,7 @@ def ask_write(m: int) -> int:
         next_reply(m)
         return int(finish_write(m))
     if code == nr.X_NONE:
-        code = call_fits(m, nr.C_HOST, nr.C_READ_DATA, 0, 0, 0)
+        code = call_fits(m, nr.C_HOST, 1, nr.C_READ_DATA, 0, 0, 0)
     if code == nr.X_NONE:
         code = nr.X_WRITE
         put(m, A_SCALARS, nr.S_PENDING, nr.X_WRITE)
@@ -153,7 +155,7 @@ def finish_write(m: int) -> int:
     length = call_register(m, 1, nr.R_A2, READ_ONLY, nr.AT_RS1)
     call_register(m, 2, nr.R_A0, result, nr.AT_RD)
     note_lengths(m, length, result)
-    note_sequential(m, get(m, A_SCALARS, nr.S_CYCLE) + 1)
+    note_sequential(m, 1)
     put(m, A_SCALARS, nr.S_CYCLE, get(m, A_SCALARS, nr.S_CYCLE) + 1)
     put(m, A_SCALARS, nr.S_PC, get(m, A_SCALARS, nr.S_PC) + 4)
     put(m, A_SCALARS, nr.S_USER, get(m, A_SCALARS, nr.S_USER) + 1)
@@ -222,6 +224,8 @@ def finish_read(m: int) -> int:
     head = min(-pointer & 3, result)
     body = (result - head) // 4
     left = result
+    start = pointer
+    add_rows(m, nr.C_ACCESS, data_rows(pointer, result))
     code = nr.X_NONE
     while left > 0 and code == nr.X_NONE:
         size = 1 if pointer & 3 or left < 4 else 4
@@ -231,7 +235,7 @@ def finish_read(m: int) -> int:
         left -= size
     if get(m, A_SCALARS, nr.S_COMPAT):
         pad_lanes(m, body)
-    note_sequential(m, get(m, A_SCALARS, nr.S_CYCLE))
+    note_sequential(m, 1 + data_rows(start, result))
     extra = 1 + head + (body + 3) // 4 + (result - head) % 4
     put(m, A_SCALARS, nr.S_USER, get(m, A_SCALARS, nr.S_USER) + extra)
     put(m, A_SCALARS, nr.S_PC, get(m, A_SCALARS, nr.S_PC) + 4)

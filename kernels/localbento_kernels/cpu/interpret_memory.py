@@ -42,5 +42,5 @@ def store_to_code(m: int, address: int, index: int) -> int:
         return nr.X_NONE
     put(m, A_SCALARS, nr.S_X0, address >> 2)
     put(m, A_SCALARS, nr.S_X1, 1)
-    put(m, A_SCALARS, nr.S_BROKEN, 1)
+    put(m, A_SCALARS, nr.S_PROBE, 1)
     return nr.X_CONFLICT

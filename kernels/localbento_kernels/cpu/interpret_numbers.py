@@ -56,7 +56,7 @@ S_MARKS: Final = 33  # how many
 S_INSTRUCTIONS: Final = 34
 S_CALL_AT: Final = 35  # recording: where the record of the call that runs begins
 S_PROBE: Final = 36  # the segment ends after the fetch of an instruction that is not executed
-S_BROKEN: Final = 37  # recording: a data access met a code word, or a fetch a data word
+S_BROKEN: Final = 37  # something happened that has no proof: code met data, a slow fetch of a long call
 S_EVENT: Final = 38  # the budget must be looked at before the next instruction
 S_EARLY: Final = 39  # words that were loaded before they were fetched
 S_INPUT: Final = 40  # eight input words
@@ -101,9 +101,9 @@ C_CONST: Final = 5
 C_JALR: Final = 6
 C_SYSTEM: Final = 7  # call rows other than READ, WRITE, SHA2
 C_HOST: Final = 8  # call rows of READ and WRITE
-C_SHA2_CALL: Final = 9
+C_SHA2: Final = 9  # 2 a call and 1 a block
 C_READ_DATA: Final = 10
-C_SHA2: Final = 11
+C_SHA2_ROUND: Final = 11
 C_BITWISE: Final = 12
 C_LESS: Final = 13
 C_SHIFT: Final = 14
@@ -120,14 +120,17 @@ C_POSEIDON2: Final = 24
 C_CYCLES: Final = 25
 
 CHIP_NAMES: Final = (
-    "alu_reg", "alu_imm", "word", "part", "branch", "const", "jalr", "system", "host", "sha2_call", "read_data",
-    "sha2", "bitwise", "less", "shift", "mul", "div", "decode", "peek", "slow_fetch", "access", "page",
+    "alu_reg", "alu_imm", "word", "part", "branch", "const", "jalr", "system", "host_io", "sha2", "read_data",
+    "sha2_round", "bitwise", "less", "shift", "mul", "div", "decode", "peek", "slow_fetch", "access", "page",
     "page_block", "node", "poseidon2", "cycles",
 )  # fmt: skip
 """Names of the counts, by number."""
 CHIP_COUNT: Final = len(CHIP_NAMES)
 CALLS: Final = 26
 """In `rows`, `caps` and `bases`: the index of the table of call records, whatever chip they count for."""
+SHA2_RECORDS: Final = 27
+"""The same for the records of SHA2 rows."""
+TABLES: Final = 28
 
 # Kernel operations: isa.Operation in its order, plus one; 0 is "not decoded".
 (

@@ -170,7 +170,7 @@ def reset_segment(m: int) -> None:
             node >>= 1
     put(m, A_SCALARS, nr.S_SLOTS, 1)
     put(m, A_SCALARS, nr.S_CODE_SLOTS, 1)
-    for i in range(nr.CALLS + 1):
+    for i in range(nr.TABLES):
         put(m, A_ROWS, i, 0)
     for i in range(nr.CACHE_ENTRIES if get(m, A_SCALARS, nr.S_COUNTING) else 0):
         put(m, A_CACHE_OP, i, 0)

@@ -80,7 +80,7 @@ def sha2_arguments(m: int, source: int, target: int, data: int, table: int, coun
 @helper
 def sha2_row(m: int, kind: int, index: int, left: int, next_pc: int, call: int) -> int:
     """Count a row; recording: where its two accesses begin."""
-    row = new_row(m, nr.C_SHA2, nr.SHA2_WORDS)
+    row = new_row(m, nr.SHA2_RECORDS, nr.SHA2_WORDS)
     if row == NO_ROW:
         return NO_ROW
     put(m, A_RECORDS, row, kind)
@@ -168,7 +168,7 @@ def sha2(m: int) -> int:
     table = get(m, A_POOL, nr.MACHINE_BANK + nr.R_A4)
     code = sha2_arguments(m, source, target, data, table, count)
     if code == nr.X_NONE and not get(m, A_SCALARS, nr.S_RECORDING):
-        code = call_fits(m, nr.C_SHA2_CALL, nr.C_SHA2, 8 + 64 * count, 6, 2)
+        code = call_fits(m, nr.C_SHA2, 2 + count, nr.C_SHA2_ROUND, 8 + 64 * count, 6, 2)
         if code == nr.X_NONE:
             code = conflict(m, target, 32)
         if code == nr.X_NONE:
@@ -177,8 +177,10 @@ def sha2(m: int) -> int:
         return int(code)
     call = get(m, A_SCALARS, nr.S_CYCLE)
     next_pc = (get(m, A_SCALARS, nr.S_PC) >> 2) + 1
-    begin_call(m, nr.K_SHA2, nr.C_SHA2_CALL, next_pc)
-    add_rows(m, nr.C_ACCESS, 6)
+    begin_call(m, nr.K_SHA2, nr.C_SHA2, next_pc)
+    add_rows(m, nr.C_SHA2, 1 + count)
+    add_rows(m, nr.C_SHA2_ROUND, 64 * count)
+    add_rows(m, nr.C_ACCESS, 22 + 16 * count)
     call_register(m, 0, nr.R_A7, READ_ONLY, nr.AT_RS1)
     for i in range(5):
         call_register(m, 1 + i, nr.R_A0 + i, READ_ONLY, nr.AT_RS1)
@@ -192,7 +194,7 @@ def sha2(m: int) -> int:
             code = compress(m, state, data + 64 * block, table, count - block, next_pc, call)
     if code == nr.X_NONE:
         code = move_state(m, state, 2, target, 0, next_pc)
-    note_sequential(m, get(m, A_SCALARS, nr.S_CYCLE))
+    note_sequential(m, 9 + 64 * count)
     put(m, A_SCALARS, nr.S_USER, get(m, A_SCALARS, nr.S_USER) + 5 + 68 * count)
     put(m, A_SCALARS, nr.S_PC, get(m, A_SCALARS, nr.S_PC) + 4)
     return int(code)

@@ -22,9 +22,9 @@ from numpy.typing import DTypeLike, NDArray
 
 ARRAYS: Final[tuple[tuple[str, DTypeLike], ...]] = (
     ("scalars", np.int64),  # [SCALAR_COUNT]
-    ("rows", np.int64),  # [CALLS + 1] rows counted so far
-    ("caps", np.int64),  # [CALLS + 1] rows that there is room for
-    ("bases", np.int64),  # [CALLS + 1] recording: where each chip's records begin in `records`
+    ("rows", np.int64),  # [TABLES] rows counted so far
+    ("caps", np.int64),  # [TABLES] rows that there is room for
+    ("bases", np.int64),  # [TABLES] recording: where each chip's records begin in `records`
     ("pool", np.uint32),  # [256 slots]
     ("touch", np.uint32),  # [256 slots] T_* and the number of loads, by word; counting and recording
     ("times", np.uint32),  # [256 slots] last access, or sequence number of a code word; recording
@@ -117,8 +117,6 @@ def put(typing: Any, m: Any, array: Any, index: Any, value: Any) -> Any:
         return context.get_dummy_value()
 
     return signature, code
-
-
 
 
 def helper(function: Any) -> Any:

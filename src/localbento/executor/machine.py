@@ -79,7 +79,7 @@ class Machine:
         counted = sizes.slots if mode is not Mode.PLAIN else 0
         recorded = sizes.slots if mode is Mode.RECORD else 0
         cached = nr.CACHE_ENTRIES if mode is not Mode.PLAIN else 1
-        counts = nr.CALLS + 1
+        counts = nr.TABLES
         lengths = {
             "scalars": nr.SCALAR_COUNT,
             "rows": counts,
@@ -109,9 +109,7 @@ class Machine:
             "replies": nr.IO_BYTES,
             "reply_lengths": 1,
         }
-        self.arrays: dict[str, NDArray[Any]] = {
-            name: np.zeros(max(lengths[name], 1), dtype) for name, dtype in ARRAYS
-        }
+        self.arrays: dict[str, NDArray[Any]] = {name: np.zeros(max(lengths[name], 1), dtype) for name, dtype in ARRAYS}
         self.arrays["isa"] = isa_table()
         self.scalars: NDArray[np.int64] = self.arrays["scalars"]
         self.rows: NDArray[np.int64] = self.arrays["rows"]

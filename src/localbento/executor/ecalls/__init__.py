@@ -1,0 +1,1 @@
+"""Machine calls that are carried out in Python: they execute, and have no proof yet."""

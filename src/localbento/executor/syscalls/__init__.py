@@ -1,0 +1,1 @@
+"""The host's side of system calls, a module for each family."""
