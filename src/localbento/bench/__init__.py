@@ -1,0 +1,1 @@
+"""What `bento bench` runs: figures for a user, no assertions."""

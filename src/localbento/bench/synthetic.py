@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from localbento.air.bus import Bus, BusKind
 from localbento.air.cells import Bit, Felt, Fixed
 from localbento.air.chip import Chip, Columns, Constraints, assemble, record
+from localbento.air.expr import Expr
 from localbento.air.system import System
 from localbento.field.babybear import P
 from localbento.stark.params import ParameterSet
@@ -65,7 +66,7 @@ def worker(columns: int, helpers: int) -> type[Chip]:
                 made = made * x[i - SMALL] if i % 3 == 0 else made
                 c.equal(f"cell {i}", x[i], made)
             for i in range(helpers):
-                message = (i, *(x[(5 * i + j) % len(x)] for j in range(5)))
+                message: tuple[Expr | int, ...] = (i, *(x[(5 * i + j) % len(x)] for j in range(5)))
                 c.push(EXCHANGE, message, label=f"send {i}")
                 c.pull(EXCHANGE, message, label=f"take {i}")
                 c.pull(RANGE, (self.small[i % SMALL],), label=f"look up {i}")
@@ -120,9 +121,7 @@ def synthetic(log_rows: int, columns: int, params: ParameterSet) -> Synthetic:
     return Synthetic(System(f"synthetic {columns}", tuple(chips)), heights, tuple(matrices))
 
 
-def _fill(
-    width: int, helpers: int, rows: int, limit: int, uses: NDArray[np.int64], seed: int
-) -> dict[str, Any]:
+def _fill(width: int, helpers: int, rows: int, limit: int, uses: NDArray[np.int64], seed: int) -> dict[str, Any]:
     rng, p = np.random.default_rng(seed), np.uint64(P)
     small = [rng.integers(0, limit, rows, dtype=np.uint64) for _ in range(SMALL)]
     for i in range(helpers):

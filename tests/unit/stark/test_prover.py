@@ -34,8 +34,15 @@ def test_same_bytes_as_the_plain_prover(params, heights) -> None:
     found = prove(key(params, heights), matrices, public, secret=SECRET)
     verifying = key_of(params, heights)
     seed = blinding_seed(
-        SECRET.key, parameters=params.digest(), circuit=verifying.circuit_digest, heights=heights,
-        public_values=public, witness=witness_digest(matrices), segment=0, kind=params.layer, attempt=0,
+        SECRET.key,
+        parameters=params.digest(),
+        circuit=verifying.circuit_digest,
+        heights=heights,
+        public_values=public,
+        witness=witness_digest(matrices),
+        segment=0,
+        kind=params.layer,
+        attempt=0,
     )
     expected = ReferenceProver(verifying, matrices, public, seed)
     assert found == expected.prove()
@@ -44,9 +51,7 @@ def test_same_bytes_as_the_plain_prover(params, heights) -> None:
 
 def test_threads_change_nothing() -> None:
     matrices, public = witness((10, 6, 8))
-    one, two, five = (
-        prove(key(T4, (10, 6, 8)), matrices, public, secret=SECRET, threads=n) for n in (1, 2, 5)
-    )
+    one, two, five = (prove(key(T4, (10, 6, 8)), matrices, public, secret=SECRET, threads=n) for n in (1, 2, 5))
     assert one == two == five
 
 
@@ -84,7 +89,7 @@ def test_a_wrong_cell_is_refused(column: int, heights) -> None:
     matrices, public = witness(heights)
     row = 11
     matrices[0][column, row] = (int(matrices[0][column, row]) + 1) % (2**31 - 2**27 + 1)
-    with pytest.raises(ProvingError, match="buses do not balance|does not satisfy its constraints"):
+    with pytest.raises(ProvingError, match=r"buses do not balance|does not satisfy its constraints"):
         prove(key(T4, heights), matrices, public)
 
 
