@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from localbento.errors import Reason, VerificationError
 from localbento.field.babybear import P
@@ -192,9 +192,7 @@ class Recorder(Algebra):
         return [kind(self.program, first + i) for i in range(outputs)]
 
     def _check(self, op: Op, inputs: Sequence[Value], outputs: int, reason: Reason, detail: str) -> int:
-        return self.program.add(
-            Instruction(op, _numbers(inputs), (), outputs, reason, self._where + detail)
-        )
+        return self.program.add(Instruction(op, _numbers(inputs), (), outputs, reason, self._where + detail))
 
     def public(self, index: int) -> Base:
         """The public value with this number."""
@@ -252,9 +250,7 @@ class Recorder(Algebra):
     def read_digest(self) -> Digest:
         return self._one(RecordedDigest, Op.READ_DIGEST)
 
-    def each_query(
-        self, indices: Sequence[Sequence[Bit]], body: Callable[[Sequence[Bit]], None]
-    ) -> None:
+    def each_query(self, indices: Sequence[Sequence[Bit]], body: Callable[[Sequence[Bit]], None]) -> None:
         for query, bits in enumerate(indices):
             self._where = f"query {query}: "
             body(bits)
@@ -270,21 +266,25 @@ def record_verifier(key: VerifyingKey) -> Program:
 
 
 def interpret(program: Program, public_values: Sequence[int], elements: Sequence[int]) -> None:
-    """Run a program on a proof's elements, all of which it reads.
+    """Run a program on a proof's elements, exactly as many as it reads.
 
     Raises: VerificationError at the first assertion that fails.
     """
     values: list[Any] = []
-    advice = iter(elements)
+    advice, at = list(elements), 0
+    wanted = sum(_READS.get(i.op, 0) for i in program.instructions)
+    if len(advice) != wanted:
+        msg = f"the program reads {wanted} elements, found {len(advice)}"
+        raise ValueError(msg)
     for i in program.instructions:
         got = [values[n] for n in i.inputs]
         match i.op:
             case Op.PUBLIC:
                 values.append(public_values[i.data[0]])
             case Op.READ_BASE:
-                values.append(next(advice))
+                values.append(advice[at])
             case Op.READ_DIGEST:
-                values.append(tuple(next(advice) for _ in range(DIGEST_LENGTH)))
+                values.append(tuple(advice[at : at + DIGEST_LENGTH]))
             case Op.ASSERT_EQUAL | Op.ASSERT_BITS_ZERO | Op.INVERSE:
                 values += _checked(i, got)
             case Op.TO_BITS:
@@ -295,9 +295,10 @@ def interpret(program: Program, public_values: Sequence[int], elements: Sequence
                 values += got[0]
             case _:
                 values.append(_computed(i, got))
-    if next(advice, None) is not None:
-        msg = "the program does not read the whole proof"
-        raise RuntimeError(msg)
+        at += _READS.get(i.op, 0)
+
+
+_READS: Final = {Op.READ_BASE: 1, Op.READ_DIGEST: DIGEST_LENGTH}
 
 
 def _checked(i: Instruction, got: list[Any]) -> list[Any]:
