@@ -1,8 +1,15 @@
 """Figures for this machine: `bento bench`."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from localbento.api.proving import predicted_bytes, prove_program
+from localbento.api.results import ProofResult
+
+if TYPE_CHECKING:
+    from localbento.circuits.rv32im.profiles import Profile
 
 
 def _threads(threads: int | None) -> int:
@@ -34,4 +41,13 @@ def bench_prove(guest: Path | None = None, threads: int | None = None) -> dict[s
     """Proving speed, cells, memory, sizes."""
     from localbento.bench.prove import run_prove
 
-    return run_prove(guest, _threads(threads))
+    return run_prove(guest, _threads(threads), _Pipeline())
+
+
+class _Pipeline:
+    def prove(self, program: bytes, stdin: bytes, jobs: int) -> tuple[ProofResult, Callable[[], object]]:
+        result = prove_program(program, stdin, jobs=jobs)
+        return result, lambda: result.receipt.verify(result.image_id, allow_exit=True)
+
+    def predicted_bytes(self, profile: "Profile", threads: int) -> int:
+        return predicted_bytes(profile, threads)

@@ -148,6 +148,11 @@ class ProofResult:
     profiles: tuple[int, ...]
 
     @property
+    def seal_bytes(self) -> int:
+        """Bytes of the largest segment proof."""
+        return max(len(s.seal) for s in self.receipt.composite.segments)
+
+    @property
     def cycles_per_second(self) -> float:
         """Executed cycles by second of the whole job."""
         return self.cycles / self.seconds if self.seconds else 0.0

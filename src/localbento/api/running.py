@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from localbento.api.results import Execution, Receipt
+from localbento.api.results import Cycles, Execution, Receipt
 from localbento.errors import UsageError
 
 
@@ -49,7 +49,27 @@ def execute(
 
     Raises: UsageError for a bad program or option; GuestError if the guest fails.
     """
-    raise NotImplementedError  # replaced below once the executor is there
+    from localbento.riscv.elf import load_guest
+    from localbento.tasks.execute import execute_program, executor_input
+
+    loaded = load_guest(program)
+    given = executor_input(
+        stdin, env=env or {}, args=args, assumptions=[r.composite for r in assumptions], stdout=stdout, stderr=stderr
+    )
+    session = execute_program(loaded, given, max_cycles=max_cycles, compat=compat)
+    return Execution(
+        image_id=session.image_id,
+        exit_code=session.exit_code,
+        journal=session.journal,
+        claim_digest=session.claim.digest(),
+        cycles=Cycles(session.cycles.user, session.cycles.paging, session.cycles.total),
+        segments=session.segments,
+        syscalls=session.syscalls,
+        pages_read=session.pages_read,
+        pages_written=session.pages_written,
+        instructions=session.instructions,
+        seconds=session.seconds,
+    )
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -37,15 +37,22 @@ def decode(data: bytes) -> CompositeReceipt:
 
     Raises: VerificationError: LIMIT, VERSION, MALFORMED, NOT_CANONICAL; never anything else.
     """
-    raw = bytes(data) if isinstance(data, bytes | bytearray | memoryview) else None
-    if raw is None:
-        raise VerificationError(Reason.MALFORMED, f"expected bytes, found {type(data).__name__}")
+    given: object = data
+    if not isinstance(given, bytes | bytearray | memoryview):
+        raise VerificationError(Reason.MALFORMED, f"expected bytes, found {type(given).__name__}")
+    raw = bytes(given)
     if len(raw) > MAX_RECEIPT_BYTES:
         raise VerificationError(Reason.LIMIT, f"receipt: expected at most {MAX_RECEIPT_BYTES} bytes, found {len(raw)}")
     try:
         plain = msgpack.unpackb(
-            raw, raw=False, strict_map_key=True, max_str_len=64, max_map_len=len(_FIELDS),
-            max_array_len=MAX_SEGMENTS, max_bin_len=max(MAX_JOURNAL_BYTES, MAX_SEAL_BYTES), max_ext_len=0,
+            raw,
+            raw=False,
+            strict_map_key=True,
+            max_str_len=64,
+            max_map_len=len(_FIELDS),
+            max_array_len=MAX_SEGMENTS,
+            max_bin_len=max(MAX_JOURNAL_BYTES, MAX_SEAL_BYTES),
+            max_ext_len=0,
         )
     except Exception as error:
         raise VerificationError(Reason.MALFORMED, f"receipt: not msgpack ({type(error).__name__})") from None

@@ -7,6 +7,7 @@
 5. what the caller expects: image ID, exit code, journal
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from localbento.claim.assumption import Assumptions
@@ -14,9 +15,17 @@ from localbento.claim.claim import Output, ReceiptClaim, join_all, resolve
 from localbento.claim.pruned import digest_of
 from localbento.errors import Reason, VerificationError
 from localbento.hash.tagged import ZERO
-from localbento.receipt.composite import MAX_DEPTH, CompositeReceipt
+from localbento.receipt.composite import MAX_DEPTH, CompositeReceipt, SegmentReceipt
 from localbento.receipt.encoding import decode
-from localbento.receipt.segment import profile_bits, stated_segment_claim, verify_segment
+from localbento.receipt.segment import Proved, profile_bits, stated_segment_claim, verify_segment
+
+VerifySegments = Callable[[Sequence[SegmentReceipt]], list[Proved]]
+"""Verifies every segment of a receipt, in order; one after the other unless a caller has workers for it."""
+
+
+def one_by_one(segments: Sequence[SegmentReceipt]) -> list[Proved]:
+    """Verify segments in this process."""
+    return [verify_segment(segment) for segment in segments]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +42,7 @@ class Verified:
     provable_bits: float
 
 
-def verify_bytes(
-    data: bytes, image_id: bytes, *, journal: bytes | None = None, allow_exit: bool = False
-) -> Verified:
+def verify_bytes(data: bytes, image_id: bytes, *, journal: bytes | None = None, allow_exit: bool = False) -> Verified:
     """Decode and verify.
 
     Args:
@@ -50,10 +57,15 @@ def verify_bytes(
 
 
 def verify_receipt(
-    receipt: CompositeReceipt, image_id: bytes, *, journal: bytes | None = None, allow_exit: bool = False
+    receipt: CompositeReceipt,
+    image_id: bytes,
+    *,
+    journal: bytes | None = None,
+    allow_exit: bool = False,
+    verify_segments: VerifySegments = one_by_one,
 ) -> Verified:
     """Verify a decoded receipt; as `verify_bytes`."""
-    verified = verify_claim(receipt)
+    verified = verify_claim(receipt, verify_segments=verify_segments)
     if verified.image_id != image_id:
         detail = f"expected {image_id.hex()}, found {verified.image_id.hex()}"
         raise VerificationError(Reason.IMAGE_ID, detail)
@@ -70,7 +82,9 @@ def _short(journal: bytes) -> str:
     return f"{len(journal)} bytes {journal[:16].hex()}{'…' if len(journal) > 16 else ''}"
 
 
-def verify_claim(receipt: CompositeReceipt, depth: int = MAX_DEPTH) -> Verified:
+def verify_claim(
+    receipt: CompositeReceipt, depth: int = MAX_DEPTH, verify_segments: VerifySegments = one_by_one
+) -> Verified:
     """What the receipt proves, whatever the caller expects of it.
 
     Raises: VerificationError.
@@ -79,13 +93,13 @@ def verify_claim(receipt: CompositeReceipt, depth: int = MAX_DEPTH) -> Verified:
         raise VerificationError(Reason.LIMIT, f"receipt: nested deeper than {MAX_DEPTH}")
     if not receipt.segments:
         raise VerificationError(Reason.WRONG_SHAPE, "there are no segments")
-    proved = [verify_segment(segment) for segment in receipt.segments]
+    proved = verify_segments(receipt.segments)
     joined = join_all([p.claim for p in proved])
     if not joined.exit_code.expects_output:
         raise VerificationError(Reason.EXIT_CODE, "the last segment was cut: the execution is not complete")
     claim = _with_output(joined, receipt)
     bits = min(p.provable_bits for p in proved)
-    claim, bits = _resolve(claim, receipt, bits, depth)
+    claim, bits = _resolve(claim, receipt, bits, depth, verify_segments)
     return Verified(claim, claim.pre.digest(), receipt.journal, len(receipt.segments), bits)
 
 
@@ -119,7 +133,9 @@ def _with_output(claim: ReceiptClaim, receipt: CompositeReceipt) -> ReceiptClaim
     return ReceiptClaim(claim.pre, claim.post, claim.exit_code, claim.input, output)
 
 
-def _resolve(claim: ReceiptClaim, receipt: CompositeReceipt, bits: float, depth: int) -> tuple[ReceiptClaim, float]:
+def _resolve(
+    claim: ReceiptClaim, receipt: CompositeReceipt, bits: float, depth: int, verify_segments: VerifySegments
+) -> tuple[ReceiptClaim, float]:
     distinct = list(dict.fromkeys(receipt.assumptions))
     if len(distinct) != len(receipt.receipts):
         detail = f"expected receipts for {len(distinct)} assumptions, found {len(receipt.receipts)}"
@@ -128,7 +144,7 @@ def _resolve(claim: ReceiptClaim, receipt: CompositeReceipt, bits: float, depth:
         if assumption.control_root != ZERO:
             detail = f"control root {assumption.control_root.hex()}: no receipt of this kind can be carried"
             raise VerificationError(Reason.ASSUMPTIONS, detail)
-        verified = verify_claim(inner, depth - 1)
+        verified = verify_claim(inner, depth - 1, verify_segments)
         found = verified.claim.digest()
         if found != assumption.claim:
             detail = f"expected a receipt of claim {assumption.claim.hex()}, found {found.hex()}"

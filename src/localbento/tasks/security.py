@@ -22,9 +22,7 @@ def _bits(of: Shape | Counts) -> dict[str, Any]:
 def security_report() -> dict[str, Any]:
     """Sets with their worst admissible shapes, and the machine's profiles."""
     return {
-        "sets": {
-            s.name: {**export_parameters(s), "worst": _bits(worst_counts(s, s.tallest))} for s in _sets()
-        },
+        "sets": {s.name: {**export_parameters(s), "worst": _bits(worst_counts(s, s.tallest))} for s in _sets()},
         "profiles": {p.name: _bits(verifying_key(p.number).shape) for p in profiles()},
     }
 

@@ -5,7 +5,7 @@ A proof is of one profile; a verifier knows the profiles of the table and no oth
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
@@ -105,14 +105,22 @@ def by_cost() -> tuple[Profile, ...]:
 
 
 def choose_profile(counts: Mapping[str, int]) -> Profile:
-    """The cheapest profile that these rows of each chip fit.
+    """The cheapest profile of the table that these rows of each chip fit.
 
     Raises: ProvingError if none does, with the rows that are too many for all.
     """
-    for profile in by_cost():
+    return cheapest(by_cost(), counts)
+
+
+def cheapest(candidates: Sequence[Profile], counts: Mapping[str, int]) -> Profile:
+    """The cheapest of some profiles that these rows of each chip fit.
+
+    Raises: ProvingError if none does, with the rows that are too many for all.
+    """
+    for profile in sorted(candidates, key=lambda p: p.cells):
         if profile.fits(counts):
             return profile
-    most = {chip: max(p.capacity(chip) for p in profiles()) for chip in counts}
+    most = {chip: max(p.capacity(chip) for p in candidates) for chip in counts}
     over = {chip: count for chip, count in counts.items() if count > most[chip]}
     msg = f"no profile holds this segment; rows beyond every profile: {over or 'none, but not all in one'}"
     raise ProvingError(msg)
