@@ -17,7 +17,7 @@ from localbento.riscv.kernel import KERNEL_PATH, kernel_elf
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 COMPILER = "clang version 14.0.6"
-KERNEL_SHA256 = "3717a2c90f7f2b381447e3a869f6b55b180daaf9babb88a06e95d18ac7718abf"
+KERNEL_SHA256 = "a7684d76e341dba98ee982cc33edd468f12311aebe5405e266003de5082a9a3d"
 
 
 def script(path: str) -> ModuleType:

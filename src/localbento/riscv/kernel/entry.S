@@ -15,6 +15,8 @@
         .section .text.boot, "ax", @progbits
         .globl  _start
 _start:
+        li      a7, 1                           # an empty READ of the result pair (a0, a1, a2 are still 0): a host
+        ecall                                   # that sees one knows this protocol, whatever the trap word says
         li      sp, STACK_TOP
         li      tp, USER_BANK
         la      s1, handlers
