@@ -15,13 +15,8 @@ from numba import njit
 
 from localbento_kernels.cpu.field import from_mont, to_mont
 from localbento_kernels.cpu.parallel import map_threads, ranges
+from localbento_kernels.cpu.poseidon2_emit import DIGEST, MAGIC_BITS, P_INVERSE_PLACE, RATE, STATE, WIDTH
 from localbento_kernels.cpu.poseidon2_rounds import (
-    DIGEST,
-    MAGIC_BITS,
-    P_INVERSE_PLACE,
-    RATE,
-    STATE,
-    WIDTH,
     absorb_first,
     absorb_next,
     enter,

@@ -1,8 +1,6 @@
 """The rounds of Poseidon2 on sixteen states at once, as LLVM functions called from compiled code.
 
-Word i of sixteen states is one vector; the states stay in the L1 cache, not in registers.  A state is 58 vectors:
-between external rounds word i is WORDS[i] + SUMS[i % 4] modulo 2^32, of a number that may be 112 p large, and
-ESTIMATES holds the same two parts in float32; between internal rounds it is WORDS[i] + SUM, both in [0, p].
+Word i of sixteen states is one vector; the states stay in the L1 cache, not in registers (`poseidon2_emit`).
 
 Why it is fast:
 
@@ -15,30 +13,43 @@ Why it is fast:
    two operations more.
 4. The sum of the state is added to a word when it is next read.  Even and odd lanes are summed in 64 bits.
 5. The factor p^-1 is loaded, not a constant: LLVM moves the shift of a sign extension into a constant, at the price of
-   one more shift a product.  The loop over 23 words is a loop: unrolled, LLVM puts the sums last and spills all else.
+   one more shift a product.
+6. The S-boxes keep two of four pipes busy with multiplications; the mixing of the words before and the preparation of
+   the words after are emitted in their gaps (`weave`): a full round takes a tenth less than one after the other.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-import numpy as np
-from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from localbento_kernels.cpu.poseidon2_emit import (
+    DIGEST,
+    ESTIMATES,
+    GROUPS,
+    IFMA,
+    P_INVERSE_PLACE,
+    RATE,
+    SUM,
+    SUM_ESTIMATES,
+    SUMS,
+    WIDTH,
+    WORDS,
+    WOVEN,
+    Kernel,
+    Totals,
+    sboxes,
+)
 from localbento_kernels.cpu.vector import (
     FLOAT,
     I64,
     LANES,
-    POINTER,
     V32,
     V64,
     P,
     Value,
-    broadcast,
-    has_feature,
     high_half,
-    high_signed,
     join_high,
     join_low,
     low_half,
@@ -47,127 +58,11 @@ from localbento_kernels.cpu.vector import (
     splat,
     transpose,
 )
+from localbento_kernels.cpu.weave import Emission, finish, weave
 
-WIDTH: Final = 24
-RATE: Final = 16
-DIGEST: Final = 8
-IFMA: Final = has_feature("avx512ifma")
-
-MAGIC: Final = 1.5 * 2**23
-"""x + MAGIC has the nearest integer to x in its low bits."""
-MAGIC_BITS: Final = int(np.float32(MAGIC).view(np.uint32))
-
-WORDS, ESTIMATES, SUMS, SUM_ESTIMATES, SUM, P_INVERSE_PLACE = 0, 24, 48, 52, 56, 57
-STATE: Final = 58 * LANES
-
-Group = tuple[Value, list[Value]]
-
-
-class Kernel:
-    """An LLVM function of pointers to words, the first to a state: compiled once, never inlined."""
-
-    def __init__(self, module: Value, name: str, arguments: int) -> None:
-        self.f = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER] * arguments), name)
-        self.f.linkage = "internal"
-        self.f.attributes.add("noinline")
-        for argument in self.f.args:
-            argument.add_attribute("noalias")
-        self.b = ir.IRBuilder(self.f.append_basic_block("entry"))
-        self.state = self.f.args[0]
-
-    def place(self, base: Value, words: int, t: Value = V32) -> Value:
-        """A typed pointer some words behind a base."""
-        return self.b.bitcast(self.b.gep(base, [I64(words)]), t.as_pointer())
-
-    def load(self, i: int, t: Value = V32, base: Value = None) -> Value:
-        """Vector i of the state."""
-        return self.b.load(self.place(base or self.state, LANES * i, t), align=64)
-
-    def store(self, value: Value, i: int, base: Value = None) -> None:
-        """Store vector i of the state."""
-        self.b.store(value, self.place(base or self.state, LANES * i, value.type), align=64)
-
-    def broadcast(self, base: Value, word: int, t: Value = V32) -> Value:
-        """A word of a table in every lane."""
-        scalar = self.b.load(self.place(base, word, t.element), align=t.element.width // 8)
-        return broadcast(self.b, scalar, t)
-
-    def external(self, name: str, result: Value, *args: Value) -> Value:
-        """A call of an LLVM intrinsic."""
-        function = self.b.module.globals.get(name) or ir.Function(
-            self.b.module, ir.FunctionType(result, [a.type for a in args]), name
-        )
-        return self.b.call(function, args)
-
-    def quotient(self, i: int, base: Value, estimate: Value, bias: float = 0.0) -> Value:
-        """The bits of MAGIC + the nearest integer to word / p + bias."""
-        total = self.b.fadd(self.load(ESTIMATES + i, FLOAT, base), estimate)
-        name, scale = "llvm.fma.v16f32", splat(1 / P, FLOAT)
-        if bias:  # MAGIC + bias is no float32
-            biased = self.external(name, FLOAT, total, scale, splat(bias, FLOAT))
-            return self.b.bitcast(self.b.fadd(biased, splat(MAGIC, FLOAT)), V32)
-        return self.b.bitcast(self.external(name, FLOAT, total, scale, splat(MAGIC, FLOAT)), V32)
-
-    def reduced(self, i: int) -> Value:
-        """Word i after an external layer, in [0, 1.001 p]."""
-        b, k = self.b, i % 4
-        rounded = self.quotient(i, self.state, self.load(SUM_ESTIMATES + k, FLOAT), -0.5001)
-        count = b.sub(rounded, splat(MAGIC_BITS))
-        return b.sub(b.add(self.load(WORDS + i), self.load(SUMS + k)), b.mul(count, splat(P)))
-
-    def external_layer(self, groups: Iterator[Group]) -> None:
-        """`groups` yields, six times, the place of four words and their signed values."""
-        b = self.b
-        sums, estimates = [splat(0)] * 4, [splat(0.0, FLOAT)] * 4
-        for base, words in groups:
-            exact = _m4(words, b.add, lambda x: b.add(x, x), lambda x: b.shl(x, splat(2)))
-            floats = [b.sitofp(x, FLOAT) for x in words]
-            approximate = _m4(floats, b.fadd, _scaled(b, 1), _scaled(b, 2))
-            for k in range(4):
-                self.store(exact[k], WORDS + k, base)
-                self.store(approximate[k], ESTIMATES + k, base)
-            sums = [b.add(s, x) for s, x in zip(sums, exact, strict=True)]
-            estimates = [b.fadd(s, x) for s, x in zip(estimates, approximate, strict=True)]
-        for k in range(4):
-            self.store(sums[k], SUMS + k)
-            self.store(estimates[k], SUM_ESTIMATES + k)
-
-    def group(self, g: int, base: Value = None) -> Value:
-        """The place of words 4 g .. 4 g + 3."""
-        return self.b.gep(base or self.state, [I64((4 * g) * (1 if base else LANES))])
-
-
-def _m4(
-    x: Sequence[Value],
-    add: Callable[[Value, Value], Value],
-    twice: Callable[[Value], Value],
-    four_times: Callable[[Value], Value],
-) -> list[Value]:
-    t0, t1 = add(x[0], x[1]), add(x[2], x[3])
-    t2, t3 = add(twice(x[1]), t1), add(twice(x[3]), t0)
-    t4, t5 = add(four_times(t1), t3), add(four_times(t0), t2)
-    return [add(t3, t5), t5, add(t2, t4), t4]
-
-
-def _scaled(b: Value, bits: int) -> Callable[[Value], Value]:
-    """A float times 2^bits, by an addition to the exponent (0 becomes tiny): multipliers are busy."""
-    return lambda x: b.bitcast(b.add(b.bitcast(x, V32), splat(bits << 23)), FLOAT)
-
-
-def _sboxes(b: Value, words: Sequence[Value], p_inverse: Value) -> list[Value]:
-    """x^7 of each, signed: Montgomery form in and out, |x| < 2^31 in, |x| < 0.98 p out."""
-
-    def product(x: Value, y: Value) -> Value:
-        p = b.mul(x, y)
-        q = b.mul(low_signed(b, p), p_inverse)
-        return b.sub(p, b.mul(low_signed(b, q), splat(P, V64)))  # the result is the high word
-
-    x = [half(b, word) for word in words for half in (low_signed, high_signed)]
-    x2 = [high_signed(b, product(y, y)) for y in x]
-    x3 = [high_signed(b, product(y, z)) for y, z in zip(x, x2, strict=True)]
-    x4 = [high_signed(b, product(y, y)) for y in x2]
-    x7 = [product(y, z) for y, z in zip(x3, x4, strict=True)]
-    return [join_high(b, *x7[i : i + 2]) for i in range(0, len(x7), 2)]
+MIXING_SHARE: Final = 0.3
+SBOX_SHARE: Final = 0.6
+"""PERF: instructions emitted in the gaps for each instruction of the S-boxes, and of the linear part.  Measured."""
 
 
 def _define_first(kernel: Kernel) -> None:
@@ -187,22 +82,43 @@ def _define_next(kernel: Kernel) -> None:
 
 
 def _define_full(kernel: Kernel) -> None:
-    """(state, constants)."""
+    """(state, constants): while the S-boxes of four words wait, those before are mixed and those after prepared."""
     b = kernel.b
     p_inverse = low_signed(b, kernel.load(P_INVERSE_PLACE))
     sums = [kernel.load(SUMS + k) for k in range(4)]
     estimates = [kernel.load(SUM_ESTIMATES + k, FLOAT) for k in range(4)]
+    totals = Totals()
 
-    def groups() -> Iterator[Group]:
-        for g in range(6):
-            base, words = kernel.group(g), []
-            for k in range(4):
-                constant = kernel.broadcast(kernel.f.args[1], 4 * g + k)
-                word = b.add(b.add(kernel.load(WORDS + k, V32, base), sums[k]), constant)
-                words.append(b.sub(word, b.mul(kernel.quotient(k, base, estimates[k]), splat(P))))
-            yield base, _sboxes(b, words, p_inverse)
+    def prepared(g: int) -> Emission[list[Value]]:
+        base, words = kernel.group(g), []
+        for k in range(4):
+            constant = kernel.broadcast(kernel.f.args[1], 4 * g + k)
+            word = b.add(kernel.load(WORDS + k, V32, base), sums[k])
+            yield
+            word = b.add(word, constant)
+            yield
+            quotient = kernel.quotient(k, base, estimates[k])
+            yield
+            multiple = b.mul(quotient, splat(P))
+            yield
+            words.append(b.sub(word, multiple))
+            yield
+        return words
 
-    kernel.external_layer(groups())
+    if not WOVEN:
+        for g in range(GROUPS):
+            powers = finish(sboxes(b, finish(prepared(g)), p_inverse))
+            finish(kernel.mixed(kernel.group(g), powers, totals))
+        kernel.store_totals(totals)
+        return
+    words = finish(prepared(0))
+    mixing: list[Emission[Value]] = []
+    for g in range(GROUPS):
+        preparing = [prepared(g + 1)] if g + 1 < GROUPS else []
+        powers, results = weave(sboxes(b, words, p_inverse), mixing + preparing, MIXING_SHARE)
+        mixing, words = [kernel.mixed(kernel.group(g), powers, totals)], results[-1]
+    finish(mixing[0])
+    kernel.store_totals(totals)
 
 
 def _define_enter(kernel: Kernel) -> None:
@@ -229,9 +145,9 @@ def _madd(kernel: Kernel, half: str, x: Value, y: Value, z: Value) -> Value:
     return kernel.external(f"llvm.x86.avx512.vpmadd52{half}.uq.512", V64, x, y, z)
 
 
-def _scaled_word(kernel: Kernel, x: Value, even: Value, odd: Value, base: Value) -> Value:
+def _scaled_word(kernel: Kernel, x: Value, halves: Sequence[Value], base: Value) -> Value:
     """X d mod p in [0, p]; `base` points to q (two words), d."""
-    b, zero = kernel.b, splat(0, V64)
+    b, zero, (even, odd) = kernel.b, splat(0, V64), halves
     q, d = kernel.broadcast(base, 0, V64), kernel.broadcast(base, 2)
     if IFMA:
         k = join_low(b, _madd(kernel, "h", zero, even, q), _madd(kernel, "h", zero, odd, q))
@@ -251,37 +167,67 @@ def _reduced_sum(kernel: Kernel, x: Value) -> Value:
     return b.sub(x, b.mul(low_half(b, k), splat(P, V64)))
 
 
-def _define_partial(kernel: Kernel) -> None:
-    """(state, constant, diagonal): the diagonal has four words for each word of the state: q (two), d, none."""
+def _linear_word(
+    kernel: Kernel, place: Value, factors: Value, total: Value, sums: list[Value]
+) -> Emission[list[Value]]:
+    """Word at `place` plus the last total: its product with the diagonal is stored; the sums it is added to."""
+    b = kernel.b
+    word = b.add(kernel.load(0, V32, place), total)
+    yield
+    halves = [low_half(b, word), high_half(b, word)]
+    yield
+    scaled = _scaled_word(kernel, word, halves, factors)
+    yield
+    kernel.store(scaled, 0, place)
+    result = [b.add(s, h) for s, h in zip(sums, halves, strict=True)]
+    yield
+    return result
+
+
+def _linear_unrolled(kernel: Kernel, total: Value) -> Emission[list[Value]]:
+    """Words 1 to 23 in one stream."""
+    sums = [splat(0, V64), splat(0, V64)]
+    for i in range(1, WIDTH):
+        place, factors = kernel.b.gep(kernel.state, [I64(i * LANES)]), kernel.b.gep(kernel.f.args[2], [I64(4 * i)])
+        sums = yield from _linear_word(kernel, place, factors, total, sums)
+    return sums
+
+
+def _linear_loop(kernel: Kernel, total: Value) -> list[Value]:
+    """Words 1 to 23 in a loop: with few registers, LLVM would put sums of unrolled words last and spill all else."""
     b, f = kernel.b, kernel.f
-    _, constant, diagonal = f.args
-    zero = splat(0, V64)
-
-    total = kernel.load(SUM)
-    x = b.add(kernel.load(WORDS), total)
-    x = b.add(minimum(b, x, b.sub(x, splat(P))), kernel.broadcast(constant, 0))
-    (u,) = _sboxes(b, [x], low_signed(b, kernel.load(P_INVERSE_PLACE)))
-    u = minimum(b, u, b.add(u, splat(P)))
-    u_even, u_odd = low_half(b, u), high_half(b, u)
-    kernel.store(_scaled_word(kernel, u, u_even, u_odd, diagonal), WORDS)
-
     entry, body, end = b.block, f.append_basic_block("body"), f.append_basic_block("end")
     b.branch(body)
     b.position_at_end(body)
-    phis = i, sum_even, sum_odd = b.phi(I64), b.phi(V64), b.phi(V64)
-    word = b.gep(kernel.state, [b.mul(i, I64(LANES))])
-    x = b.add(kernel.load(WORDS, V32, word), total)
-    even, odd = low_half(b, x), high_half(b, x)
-    factors = b.gep(diagonal, [b.mul(i, I64(4))])
-    kernel.store(_scaled_word(kernel, x, even, odd, factors), WORDS, word)
-    following = b.add(i, I64(1)), b.add(sum_even, even), b.add(sum_odd, odd)
-    for phi, start, value in zip(phis, (I64(1), zero, zero), following, strict=True):
+    i, *sums = b.phi(I64), b.phi(V64), b.phi(V64)
+    place, factors = b.gep(kernel.state, [b.mul(i, I64(LANES))]), b.gep(f.args[2], [b.mul(i, I64(4))])
+    following = [b.add(i, I64(1)), *finish(_linear_word(kernel, place, factors, total, sums))]
+    for phi, start, value in zip((i, *sums), (I64(1), *[splat(0, V64)] * 2), following, strict=True):
         phi.add_incoming(start, entry)
         phi.add_incoming(value, body)
     b.cbranch(b.icmp_unsigned("<", following[0], I64(WIDTH)), body, end)
     b.position_at_end(end)
-    halves = [_reduced_sum(kernel, b.add(following[1 + k], u)) for k, u in enumerate((u_even, u_odd))]
-    total = join_low(b, *halves)
+    return following[1:]
+
+
+def _define_partial(kernel: Kernel) -> None:
+    """(state, constant, diagonal): the diagonal has four words for each word of the state: q (two), d, none."""
+    b = kernel.b
+    _, constant, diagonal = kernel.f.args
+    total = kernel.load(SUM)
+    x = b.add(kernel.load(WORDS), total)
+    x = b.add(minimum(b, x, b.sub(x, splat(P))), kernel.broadcast(constant, 0))
+    powers = sboxes(b, [x], low_signed(b, kernel.load(P_INVERSE_PLACE)))
+    if WOVEN:
+        sums, ((u,),) = weave(_linear_unrolled(kernel, total), [powers], SBOX_SHARE)
+    else:
+        (u,) = finish(powers)
+    u = minimum(b, u, b.add(u, splat(P)))
+    halves = [low_half(b, u), high_half(b, u)]
+    kernel.store(_scaled_word(kernel, u, halves, diagonal), WORDS)
+    if not WOVEN:
+        sums = _linear_loop(kernel, total)
+    total = join_low(b, *(_reduced_sum(kernel, b.add(s, h)) for s, h in zip(sums, halves, strict=True)))
     kernel.store(total if IFMA else minimum(b, total, b.sub(total, splat(P))), SUM)
 
 

@@ -7,7 +7,7 @@ from numba import njit
 
 from localbento_kernels.cpu.field import mont_add, mont_mul
 from localbento_kernels.cpu.poseidon2 import FULL_ROUNDS, PARTIAL_ROUNDS, load_parameters
-from localbento_kernels.cpu.poseidon2_rounds import WIDTH
+from localbento_kernels.cpu.poseidon2_emit import WIDTH
 from localbento_kernels.cpu.tiles import Words
 from localbento_kernels.cpu.vector import P, montgomery
 
