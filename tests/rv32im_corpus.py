@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from rv32im_segment import Segment, tight_profile
 
-from localbento.air.chip import assemble_fixed
 from localbento.air.check import check, evaluate_columns
+from localbento.air.chip import assemble_fixed
 from localbento.circuits.rv32im import machine
 from localbento.circuits.rv32im.public import public_values
 from localbento.circuits.rv32im.witness import make_witness
