@@ -11,7 +11,6 @@ from localbento_kernels.cpu.interpret_access import (
     call_access,
     call_register,
     locate,
-    note_sequential,
     pc_element,
 )
 from localbento_kernels.cpu.interpret_host import (

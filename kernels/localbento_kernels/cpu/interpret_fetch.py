@@ -173,7 +173,7 @@ def first_fetch(m: int, index: int, at: int, word: int) -> int:
 
 @helper
 def fetch(m: int, slot: int) -> int:
-    """Decode the word at S_PC, whose page is in `slot`, for the main loop; 0 and S_X3 an exit if it cannot be fetched."""
+    """Decode the word at S_PC, whose page is in `slot`, for the main loop; 0, and an exit in S_X3, if it cannot be."""
     pc = get(m, A_SCALARS, nr.S_PC)
     index = slot << 8 | (pc >> 2 & 255)
     at = get(m, A_CODE_SLOT, 2 * slot + get(m, A_SCALARS, nr.S_MACHINE_MODE)) << 8 | (pc >> 2 & 255)

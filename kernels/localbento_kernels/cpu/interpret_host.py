@@ -94,6 +94,7 @@ def conflict(m: int, start: int, count: int) -> int:
 @helper
 def next_reply(m: int) -> None:
     """Recording: take up the next answer."""
+    put(m, A_SCALARS, nr.S_EVENT, 1)
     number = get(m, A_SCALARS, nr.S_REPLY_NEXT)
     put(m, A_SCALARS, nr.S_REPLY_NEXT, number + 1)
     put(m, A_SCALARS, nr.S_REPLY_LENGTH, get(m, A_REPLY_LENGTHS, number))

@@ -175,6 +175,7 @@ def sha2(m: int) -> int:
             code = conflict(m, data, 64 * count)
     if code != nr.X_NONE:
         return int(code)
+    put(m, A_SCALARS, nr.S_EVENT, 1)
     call = get(m, A_SCALARS, nr.S_CYCLE)
     next_pc = (get(m, A_SCALARS, nr.S_PC) >> 2) + 1
     begin_call(m, nr.K_SHA2, nr.C_SHA2, next_pc)

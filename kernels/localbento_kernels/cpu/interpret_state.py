@@ -12,7 +12,8 @@ where the platform has them, and loads and stores of that page see them without 
 slot even where a read must first pass through `open_page` (the V2 accounting started a new segment).
 """
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, cast
 
 import numpy as np
 from llvmlite import ir
@@ -53,12 +54,13 @@ ARRAYS: Final[tuple[tuple[str, DTypeLike], ...]] = (
 
 (
     A_SCALARS, A_ROWS, A_CAPS, A_BASES, A_POOL, A_TOUCH, A_TIMES, A_DECODED, A_DECODE_ROW, A_FLAGS, A_CODE_SLOT,
-    A_SLOT_PAGE, A_TABLE, A_SLOT_OF, A_STORE, A_STORE_TABLE, A_TREE, A_V2_PAGES, A_MARKS, A_MARK_BITS, A_ISA, A_CACHE_KEY,
-    A_CACHE_OP, A_CACHE_ROW, A_RECORDS, A_REPLIES, A_REPLY_LENGTHS,
+    A_SLOT_PAGE, A_TABLE, A_SLOT_OF, A_STORE, A_STORE_TABLE, A_TREE, A_V2_PAGES, A_MARKS, A_MARK_BITS, A_ISA,
+    A_CACHE_KEY, A_CACHE_OP, A_CACHE_ROW, A_RECORDS, A_REPLIES, A_REPLY_LENGTHS,
 ) = range(27)  # fmt: skip
 SENTINEL: Final = 0xFFFF_FFFF
 """Ends `marks`; no word address is as large."""
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 _I64: Final = ir.IntType(64)
 
 
@@ -86,9 +88,7 @@ def _pointer(builder: Any, context: Any, number: int) -> tuple[Any, np.dtype[Any
     return builder.inttoptr(entry, ir.IntType(8 * dtype.itemsize).as_pointer()), dtype
 
 
-@intrinsic(prefer_literal=True)  # type: ignore[misc,unused-ignore]
-def get(typing: Any, m: Any, array: Any, index: Any) -> Any:
-    """`get(m, A_NAME, index)`: the element as int64.  Indices are not checked."""
+def _get(typing: Any, m: Any, array: Any, index: Any) -> Any:
     number = array.literal_value
     signature = types.int64(types.int64, array, types.int64)
 
@@ -102,9 +102,7 @@ def get(typing: Any, m: Any, array: Any, index: Any) -> Any:
     return signature, code
 
 
-@intrinsic(prefer_literal=True)  # type: ignore[misc,unused-ignore]
-def put(typing: Any, m: Any, array: Any, index: Any, value: Any) -> Any:
-    """`put(m, A_NAME, index, value)`: set the element to the low bits of an int64."""
+def _put(typing: Any, m: Any, array: Any, index: Any, value: Any) -> Any:
     number = array.literal_value
     signature = types.void(types.int64, array, types.int64, types.int64)
 
@@ -119,31 +117,45 @@ def put(typing: Any, m: Any, array: Any, index: Any, value: Any) -> Any:
     return signature, code
 
 
-def helper(function: Any) -> Any:
+def _intrinsic(function: Callable[..., Any]) -> Any:
+    """An intrinsic; numba's own types describe what it is made of, not what a kernel calls."""
+    return intrinsic(prefer_literal=True)(function)
+
+
+get: Final[Callable[[int, int, int], int]] = _intrinsic(_get)
+"""`get(m, A_NAME, index)`: the element as int64.  Indices are not checked."""
+put: Final[Callable[[int, int, int, int], None]] = _intrinsic(_put)
+"""`put(m, A_NAME, index, value)`: set the element to the low bits of an int64."""
+
+
+def helper(function: _Function) -> _Function:
     """Compile a function that only kernels call; `m` in it is the address of the context.
 
     Constants among its arguments are passed like any other number: numba would compile it anew for each.
     """
-    dispatcher = njit(nogil=True, cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    compiler: Any = njit  # its types do not know the options
+    dispatcher = compiler(nogil=True, cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    unliteral: Callable[[Any], Any] = types.unliteral
     template = dispatcher.get_call_template
 
     def get_call_template(args: Any, kws: Any) -> Any:
-        return template([types.unliteral(arg) for arg in args], kws)
+        return template([unliteral(arg) for arg in args], kws)
 
     dispatcher.get_call_template = get_call_template
-    return dispatcher
+    return cast(_Function, dispatcher)
 
 
 kernel = njit(nogil=True, cache=True)
 """How functions are compiled that Python calls: with the context itself."""
 
 
-@intrinsic  # type: ignore[misc,unused-ignore]
-def address_of(typing: Any, array: Any) -> Any:
-    """The address of an array's first element, as int64."""
-
+def _address_of(typing: Any, array: Any) -> Any:
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
         return builder.ptrtoint(data, _I64)
 
     return types.int64(array), code
+
+
+address_of: Final[Callable[[NDArray[Any]], int]] = _intrinsic(_address_of)
+"""`address_of(array)`: the address of an array's first element, as int64."""
