@@ -177,8 +177,8 @@ def _m4(
 def sboxes(b: Value, words: Sequence[Value], p_inverse: Value) -> Emission[list[Value]]:
     """x^7 of each, signed: Montgomery form in and out, |x| < 2^31 in, |x| < 0.98 p out."""
 
-    def products(xs: Sequence[Value], ys: Sequence[Value]) -> Emission[list[Value]]:
-        """The results are the high words."""
+    def products(xs: Sequence[Value], ys: Sequence[Value], *, narrow: bool = True) -> Emission[list[Value]]:
+        """The results are the high words, if `narrow` moved to the low ones."""
         result: list[Value] = []
         at_once = len(xs) if WOVEN else 1
         for first in range(0, len(xs), at_once):
@@ -193,22 +193,17 @@ def sboxes(b: Value, words: Sequence[Value], p_inverse: Value) -> Emission[list[
                 multiples[k] = b.mul(low_signed(b, q), splat(P, V64))
                 yield
             for product, multiple in zip(full, multiples, strict=True):
-                result.append(b.sub(product, multiple))
+                difference = b.sub(product, multiple)
+                yield
+                result.append(high_signed(b, difference) if narrow else difference)
                 yield
         return result
 
-    def narrowed(xs: Sequence[Value]) -> Emission[list[Value]]:
-        result = []
-        for x in xs:
-            result.append(high_signed(b, x))
-            yield
-        return result
-
     x = [half(b, word) for word in words for half in (low_signed, high_signed)]
-    x2 = yield from narrowed((yield from products(x, x)))
-    x3 = yield from narrowed((yield from products(x, x2)))
-    x4 = yield from narrowed((yield from products(x2, x2)))
-    x7 = yield from products(x3, x4)
+    x2 = yield from products(x, x)
+    x3 = yield from products(x, x2)
+    x4 = yield from products(x2, x2)
+    x7 = yield from products(x3, x4, narrow=False)
     result = []
     for i in range(0, len(x7), 2):
         result.append(join_high(b, *x7[i : i + 2]))
