@@ -17,8 +17,7 @@ Array: TypeAlias = NDArray[np.uint64]
 
 _P: Final = np.uint64(P)
 _FROBENIUS: Final = [
-    np.array([pow(FROBENIUS_ROOT, times * i, P) for i in range(DEGREE)], np.uint64)
-    for times in range(DEGREE)
+    np.array([pow(FROBENIUS_ROOT, times * i, P) for i in range(DEGREE)], np.uint64) for times in range(DEGREE)
 ]
 
 

@@ -42,12 +42,8 @@ class Extension:
 
     def __post_init__(self) -> None:
         """Refuse anything but five canonical coefficients."""
-        if len(tuple(self.coefficients)) != DEGREE or not all(
-            0 <= c < P for c in self.coefficients
-        ):
-            msg = (
-                f"extension element: expected five residues below {P}, found {self.coefficients!r}"
-            )
+        if len(tuple(self.coefficients)) != DEGREE or not all(0 <= c < P for c in self.coefficients):
+            msg = f"extension element: expected five residues below {P}, found {self.coefficients!r}"
             raise ValueError(msg)
 
     @classmethod

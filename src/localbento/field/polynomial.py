@@ -34,9 +34,7 @@ def interpolate(points: Sequence[int], values: Sequence[int]) -> list[int]:
     for i, (point, value) in enumerate(zip(points, values, strict=True)):
         basis, scale = [1], value
         for other in [*points[:i], *points[i + 1 :]]:
-            basis = [
-                (high - other * low) % P for low, high in zip([*basis, 0], [0, *basis], strict=True)
-            ]
+            basis = [(high - other * low) % P for low, high in zip([*basis, 0], [0, *basis], strict=True)]
             scale = scale * babybear.inverse(point - other) % P
         result = [(r + scale * b) % P for r, b in zip(result, basis, strict=True)]
     return result

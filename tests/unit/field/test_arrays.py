@@ -61,15 +61,11 @@ def test_dot_and_powers() -> None:
     powers = arrays.ext_powers(arrays.ext_constant(x), 7)
     assert arrays.ext_elements(powers) == [x**i for i in range(7)]
     values = np.array([[1, 2, 3, 4, 5, 6, P - 1], [P - 1] * 7], np.uint64)
-    expected = [
-        sum((x**i * v for i, v in enumerate(row)), Extension.ZERO) for row in values.tolist()
-    ]
+    expected = [sum((x**i * v for i, v in enumerate(row)), Extension.ZERO) for row in values.tolist()]
     assert arrays.ext_elements(arrays.ext_dot(powers, values)) == expected
 
 
 def test_each_its_own_power() -> None:
     root = babybear.root_of_unity(10)
     exponents = np.array([0, 1, 5, 1023], np.uint64)
-    assert arrays.power_each(root, exponents, 10).tolist() == [
-        pow(root, e, P) for e in exponents.tolist()
-    ]
+    assert arrays.power_each(root, exponents, 10).tolist() == [pow(root, e, P) for e in exponents.tolist()]
