@@ -189,3 +189,54 @@ def test_the_export_holds_what_the_digest_covers():
         "name": "square", "number": 3, "kind": "lookup", "fields": ["x", "y"], "rank": 1, "ranks": [],
     }  # fmt: skip
     assert record(Nibbles).fixed == ("value", "is_value")
+
+
+def form_of_export(exported) -> bytes:
+    """The canonical form written down from the export alone, as docs/protocol.md section 5 says."""
+
+    def text(value):
+        data = value.encode()
+        return [len(data), *data]
+
+    def sign(value):
+        return 1 if value == 1 else 2
+
+    p = exported["parameters"]
+    numbers = [exported["version"], p["number"], p["layer"], p["suite"], p["log_blowup"], p["queries"], p["grinding"]]
+    numbers += [4, p["stop"], p["cap"], p["blinding"], p["randomizers"], p["chunks"], p["lowest"], p["tallest"]]
+    numbers += [int(p["is_toy"]), *text(exported["name"]), len(exported["public_values"]), len(exported["buses"])]
+    for bus in exported["buses"]:
+        numbers += [bus["number"], ["exchange", "lookup"].index(bus["kind"]), len(bus["fields"]), bus["rank"]]
+        numbers += [len(bus["ranks"]), *(x for pair in bus["ranks"] for x in pair)]
+    numbers.append(len(exported["public_messages"]))
+    for message in exported["public_messages"]:
+        numbers += [message["bus"], sign(message["sign"]), len(message["components"])]
+        for part in message["components"]:
+            numbers += [1, part["public"]] if "public" in part else [0, part["constant"]]
+    numbers.append(len(exported["chips"]))
+    for chip in exported["chips"]:
+        numbers += [chip["log_rows"], *text(chip["name"]), len(chip["fixed"]), len(chip["main"]), len(chip["nodes"])]
+        numbers += [x for node in chip["nodes"] for x in node]
+        numbers += [chip["real"], len(chip["constraints"]), *(c["node"] for c in chip["constraints"])]
+        numbers.append(len(chip["messages"]))
+        for m in chip["messages"]:
+            numbers += [len(m["buses"]), *m["buses"], m["bus_node"], sign(m["sign"]), m["times"]]
+            numbers += [0 if m["rank"] is None else m["rank"] + 1, len(m["ops"]), *m["ops"]]
+            numbers += [len(m["components"]), *m["components"]]
+        numbers += [len(chip["helpers"]), *chip["helpers"]]
+    return b"".join(n.to_bytes(4, "little") for n in numbers)
+
+
+def test_digests_follow_from_the_export_alone():
+    import hashlib
+    import json
+
+    from localbento.hash.poseidon2 import hash_leaf
+
+    exported = json.loads(export_json(key_of(T4, MANY)))
+    digest = hashlib.sha256(form_of_export(exported))
+    assert digest.hexdigest() == exported["circuit_bytes_sha256"]
+    static = hash_leaf(list(digest.digest()), 5)
+    assert list(static) == exported["static_digest"]
+    cap = [e for d in exported["fixed_cap"] for e in d]
+    assert list(hash_leaf([*static, *cap], 3)) == exported["circuit_digest"]
