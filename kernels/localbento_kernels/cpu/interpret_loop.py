@@ -69,6 +69,8 @@ def main_loop(counting: bool, recording: bool) -> Callable[[int], int]:
         page = -1
         slot = 0
         code_base = 0
+        slow = 0
+        undone = False
         if fuel < 0:
             return -fuel
         while True:
@@ -155,11 +157,7 @@ def main_loop(counting: bool, recording: bool) -> Callable[[int], int]:
                             fuel = 0
                             put(m, A_SCALARS, nr.S_QUANTUM, get(m, A_SCALARS, nr.S_QUANTUM) - 1)
                     continue
-                if code in (nr.X_CUT, nr.X_CONFLICT, nr.X_TOO_LARGE):
-                    fuel += 1
-                    if counting and slow:
-                        put(m, A_ROWS, nr.C_DECODE, get(m, A_ROWS, nr.C_DECODE) - 1)
-                        put(m, A_ROWS, nr.C_SLOW_FETCH, get(m, A_ROWS, nr.C_SLOW_FETCH) - 1)
+                undone = code in (nr.X_CUT, nr.X_CONFLICT, nr.X_TOO_LARGE)
                 break
 
             a = get(m, A_POOL, bank + (d >> nr.D_RS1 & 31))
@@ -215,6 +213,9 @@ def main_loop(counting: bool, recording: bool) -> Callable[[int], int]:
                 if data < 0:
                     if data != -nr.X_TRAP:
                         code = -data
+                        if counting and code == nr.X_CONFLICT:
+                            put(m, A_ROWS, chip, row)
+                            undone = True
                         break
                     cause = get(m, A_SCALARS, nr.S_X0)
                     fault = address
@@ -235,10 +236,7 @@ def main_loop(counting: bool, recording: bool) -> Callable[[int], int]:
                                 code = store_to_code(m, address, index)
                                 if code != nr.X_NONE:
                                     put(m, A_ROWS, chip, row)
-                                    if slow:
-                                        put(m, A_ROWS, nr.C_DECODE, get(m, A_ROWS, nr.C_DECODE) - 1)
-                                        put(m, A_ROWS, nr.C_SLOW_FETCH, get(m, A_ROWS, nr.C_SLOW_FETCH) - 1)
-                                    fuel += 1
+                                    undone = True
                                     break
                             elif not seen & nr.T_FIXED:
                                 put(m, A_TOUCH, index, seen | nr.T_FIXED)
@@ -401,6 +399,11 @@ def main_loop(counting: bool, recording: bool) -> Callable[[int], int]:
                     put(m, A_SCALARS, nr.S_SLOW_ROW, slow)
                     note_sequential(m, 1)
             pc = next_pc
+        if undone:  # the instruction was fetched, and is executed in the next segment
+            fuel += 1
+            if counting and slow:
+                put(m, A_ROWS, nr.C_DECODE, get(m, A_ROWS, nr.C_DECODE) - 1)
+                put(m, A_ROWS, nr.C_SLOW_FETCH, get(m, A_ROWS, nr.C_SLOW_FETCH) - 1)
         put(m, A_SCALARS, nr.S_PC, pc)
         put(m, A_SCALARS, nr.S_CYCLE, cycle)
         settle(m, fuel)

@@ -7,10 +7,10 @@ happens again soon, the words become *slow*: from then on they are fetched as da
 from typing import Final
 
 import numpy as np
-from localbento_kernels.cpu import interpret_numbers as nr
 
 from localbento.executor.machine import Machine
 from localbento.executor.segmenter import Segmenter
+from localbento_kernels.cpu import interpret_numbers as nr
 
 NEAR_CYCLES: Final = 1 << 14
 """Two conflicts within so many cycles make their words slow."""

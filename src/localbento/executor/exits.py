@@ -1,10 +1,9 @@
 """From the exit of a kernel to the error that says what the guest did wrong."""
 
-from localbento_kernels.cpu import interpret_numbers as nr
-
 from localbento.errors import GuestError
 from localbento.executor.errors import MachineCallError, TrapError
 from localbento.executor.machine import Machine
+from localbento_kernels.cpu import interpret_numbers as nr
 
 
 def failure(machine: Machine, code: int, details: tuple[int, int, int, int] | None = None) -> GuestError:

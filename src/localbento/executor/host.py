@@ -5,6 +5,7 @@ its name, the host fills the whole buffer, and a second READ with descriptor 0 f
 one every READ brings its own bytes, perhaps fewer than asked for, and there is no second READ.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from enum import Enum
@@ -23,6 +24,7 @@ from localbento.executor.syscalls.reports import Reports
 from localbento.executor.syscalls.user import UserCall
 from localbento.riscv import abi
 from localbento.riscv.abi import FileDescriptor
+from localbento.riscv.elf import own_kernel
 
 NAME_BYTES: Final = 256
 """A longer name of a system call is refused."""
@@ -52,7 +54,7 @@ class Protocol(Enum):
 
 def protocol_of(kernel_sha256: str) -> Protocol | None:
     """The protocol of a known kernel, by the SHA-256 of its ELF."""
-    if kernel_sha256 in _TWO_STEP_KERNELS:
+    if kernel_sha256 in _TWO_STEP_KERNELS or kernel_sha256 == hashlib.sha256(own_kernel()).hexdigest():
         return Protocol.TWO_STEPS
     if kernel_sha256 in _ONE_STEP_KERNELS:
         return Protocol.ONE_STEP
@@ -106,10 +108,12 @@ class Host:
         if fd == 0:
             self.protocol = Protocol.TWO_STEPS
             return pair(*self._results)[:length]
-        if self.protocol is None:
-            # Kernels with a trap handler are of the newer kind, the one known exception aside.
-            self.protocol = Protocol.ONE_STEP if trap_word() else Protocol.TWO_STEPS
         name = call_name(fd, guest)
+        if self.protocol is None:
+            # Kernels with a trap handler are of the newer kind, those known otherwise aside; only the older kind
+            # asks for results without a buffer.
+            older = not trap_word() or (length == 0 and name in (abi.SYS_ARGC, abi.SYS_CYCLE_COUNT))
+            self.protocol = Protocol.TWO_STEPS if older else Protocol.ONE_STEP
         handler = self._handlers.get(name)
         if handler is None:
             msg = f"unknown system call {name!r}"

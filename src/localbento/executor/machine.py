@@ -7,12 +7,13 @@ from functools import cache
 from typing import Any, Final
 
 import numpy as np
-from localbento_kernels.cpu import interpret, interpret_numbers as nr
-from localbento_kernels.cpu.interpret_state import ARRAYS, SENTINEL, context_of
 from numpy.typing import NDArray
 
 from localbento.riscv import abi
 from localbento.riscv.isa import INSTRUCTIONS, Format, Operation
+from localbento_kernels.cpu import interpret
+from localbento_kernels.cpu import interpret_numbers as nr
+from localbento_kernels.cpu.interpret_state import ARRAYS, SENTINEL, context_of
 
 _FORMATS: Final = {
     Format.R: nr.FORMAT_R,

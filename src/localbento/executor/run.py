@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-from localbento_kernels.cpu import interpret, interpret_numbers as nr
 
 from localbento.claim.claim import SegmentEnd, SessionEnd
 from localbento.claim.exit_code import ExitCode
@@ -25,6 +24,8 @@ from localbento.hash.tagged import ZERO
 from localbento.riscv import abi
 from localbento.riscv.abi import Register
 from localbento.riscv.memory_image import MemoryImage
+from localbento_kernels.cpu import interpret
+from localbento_kernels.cpu import interpret_numbers as nr
 
 PLAIN_SLOTS: Final = 1 << 10
 CODE_SLOTS: Final = 1 << 7

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from localbento_kernels.cpu import interpret, interpret_numbers as nr
 from numpy.typing import NDArray
 
 from localbento.claim.claim import SegmentEnd
@@ -12,6 +11,8 @@ from localbento.executor.machine import Machine
 from localbento.executor.segment import Segment
 from localbento.riscv.memory_image import MemoryImage, PartialImage
 from localbento.riscv.memory_tree import MemoryHasher, MemoryTree, sibling_nodes
+from localbento_kernels.cpu import interpret
+from localbento_kernels.cpu import interpret_numbers as nr
 
 OnSegment = Callable[[Segment], None]
 
@@ -44,6 +45,7 @@ class Segmenter:
         self.writes: list[int] = []
         self.kinds: list[bool] = []
         self.slow: set[int] = set()
+        self._slow_now: tuple[int, ...] = ()
         self.unprovable: set[str] = set()
         self.ended = 0
         self.proof_cycles = 0
@@ -77,7 +79,8 @@ class Segmenter:
         """Start a segment with an empty pool; the exit of the resume row."""
         machine = self._machine
         machine.control(interpret.DO_RESET)
-        machine.mark(dict.fromkeys(self.slow, nr.T_SLOW))
+        self._slow_now = tuple(sorted(self.slow))
+        machine.mark(dict.fromkeys(self._slow_now, nr.T_SLOW))
         machine.scalars[nr.S_PROBE] = machine.scalars[nr.S_EARLY] = machine.scalars[nr.S_BROKEN] = 0
         return machine.control(interpret.DO_RESUME)
 
@@ -148,7 +151,7 @@ class Segmenter:
         profile = self._profile(rows) if not unprovable else ""
         return lambda pre_root, post_root: Segment(
             self.ended, image, pre_root, post_root, self._input_digest, tuple(self.replies), tuple(self.writes),
-            tuple(self.kinds), tuple(sorted(self.slow)), early, end, cycles, user_cycles,
+            tuple(self.kinds), self._slow_now, early, end, cycles, user_cycles,
             bool(s[nr.S_PROBE]), rows, profile, tuple(sorted(unprovable)), paging_cycles,
         )  # fmt: skip
 

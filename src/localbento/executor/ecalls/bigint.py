@@ -164,7 +164,7 @@ class _Arenas:
 
 def read_words(machine: Machine, address: int, count: int) -> bytes:
     """Bytes of memory by counted accesses."""
-    if not (abi.ZERO_AREA_END <= address and address + 4 * count <= 1 << 32 and address % 4 == 0):
+    if not (address >= abi.ZERO_AREA_END and address + 4 * count <= 1 << 32 and address % 4 == 0):
         msg = f"bigint: {count} words at {address:#010x} are not in memory"
         raise MachineCallError(msg)
     return struct.pack(f"<{count}I", *(machine.access(address + 4 * i) for i in range(count)))

@@ -2,14 +2,13 @@
 
 from typing import Final
 
-from localbento_kernels.cpu import interpret_numbers as nr
-
 from localbento.executor.errors import MachineCallError
 from localbento.executor.machine import Machine
 from localbento.field.babybear import P
 from localbento.hash.poseidon2 import permute
 from localbento.riscv import abi
 from localbento.riscv.abi import Register
+from localbento_kernels.cpu import interpret_numbers as nr
 
 CELLS: Final = 24
 RATE: Final = 16
