@@ -39,8 +39,8 @@ def new_row(m: int, chip: int, words: int) -> int:
 @helper
 def entry_of(op: int, a: int, b: int) -> int:
     """The cache entry of a use."""
-    mixed = a * 0x9E37_79B1 + b * 0x85EB_CA77 + op * 0xC2B2_AE3D
-    return int((mixed ^ (mixed >> 17)) & ((1 << nr.CACHE_BITS) - 1))
+    mixed = a * 0x1E37_79B9_7F4A_7C15 + b * 0x3F58_476D_1CE4_E5B9 + op * 0x14D0_49BB_1331_11EB
+    return int(mixed >> 46 & ((1 << nr.CACHE_BITS) - 1))
 
 
 @helper

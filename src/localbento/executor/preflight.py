@@ -1,4 +1,4 @@
-"""The second pass over a segment: repeat it from what it holds, and write the records that the chips are filled from."""
+"""The second pass over a segment: repeat it from what it holds, and write the records of all its chips."""
 
 from typing import Final
 
