@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from honest import JOINED, MANY, NO_GRINDING, ONE, key_of, reason
 from reference_prover import ReferenceProver
-from toy_machine import SYSTEM, witness
+from toy_machine import SQUARE, SYSTEM, witness
 
 from localbento.errors import Reason
 from localbento.field.babybear import P
@@ -242,3 +242,67 @@ def test_c44_the_same_proof_for_other_heights():
     proof = ReferenceProver(key, matrices, public).prove()
     assert reason(key, public, proof) is None
     assert reason(other, public, proof) is Reason.BUS_IMBALANCE
+
+
+def two_buses(first, second):
+    """A chip that pushes on one bus and pulls the same cells from another."""
+    from typing import Annotated
+
+    from localbento.air.cells import Bit, Felt
+    from localbento.air.chip import Chip, record
+    from localbento.air.system import System
+
+    class Both(Chip):
+        is_real: Bit
+        xs: Annotated[tuple[Felt, ...], 9]
+
+        def constrain(self, c):
+            for x in self.xs:
+                c.zero(f"{x.name} is a bit", x * (x - 1))
+            c.push(first, self.xs[: first.width])
+            c.pull(second, self.xs[: second.width])
+
+    return System("two buses", (record(Both),))
+
+
+@pytest.mark.parametrize(
+    ("width", "number", "expected"), [(2, 7, None), (2, 8, Reason.CONSTRAINTS), (3, 8, Reason.CONSTRAINTS)]
+)
+def test_g106_a_message_taken_from_another_bus(width, number, expected):
+    """Equal tuples, or one filled up with a zero, on two buses do not cancel: the bus has a challenge of its own."""
+    from localbento.air.bus import Bus, BusKind
+
+    first = Bus("first", 7, ("a", "b"), BusKind.EXCHANGE)
+    second = Bus("second", number, ("a", "b", "c")[:width], BusKind.EXCHANGE) if number != 7 else first
+    key = keygen(two_buses(first, second), NO_GRINDING, (6,))
+    matrix = np.zeros((10, 64), np.uint32)
+    matrix[:3, :5] = 1
+    matrix[3, :5] = 0
+    assert reason(key, (), Lying(key, [matrix], ()).prove()) is expected
+
+
+def test_g107_bus_numbers_start_at_one():
+    from localbento.air.bus import Bus, BusKind
+
+    with pytest.raises(ValueError, match="at least 1"):
+        Bus("zero", 0, ("a",), BusKind.EXCHANGE)
+
+
+def test_g113_two_opinions_about_the_rank_of_one_bus_are_refused():
+    """They would hide a cycle of providers: each false row answers the other."""
+    from toy_machine import Squares
+
+    from localbento.air.chip import CircuitError, record
+    from localbento.air.rules import check_system
+
+    other = dataclasses.replace(SQUARE, rank=2)
+
+    class Elsewhere(Squares):
+        def constrain(self, c):
+            c.equal("y is the square", self.y, self.x * self.x)
+            c.zero("no answers from an unused row", (1 - self.is_real) * self.uses)
+            c.provide(other, (self.x, self.y), self.uses)
+
+    system = dataclasses.replace(SYSTEM, chips=(*SYSTEM.chips, record(Elsewhere)))
+    with pytest.raises(CircuitError, match="bus number 3 stands for both"):
+        check_system(system, 4, [64] * 4)
