@@ -106,6 +106,8 @@ def main_loop(counting: bool, recording: bool) -> Callable[[int], int]:
                         bank = nr.MACHINE_BANK
                         end = nr.WORD_MASK - 3
                         page = -1
+                        if get(m, A_SCALARS, nr.S_EVENT):
+                            fuel = shorten(m, fuel, 0)
                         if code != nr.X_NONE:
                             break
                         continue
@@ -124,7 +126,7 @@ def main_loop(counting: bool, recording: bool) -> Callable[[int], int]:
                     break
                 slow = get(m, A_SCALARS, nr.S_SLOW_ROW)
             if get(m, A_SCALARS, nr.S_EVENT):
-                fuel = shorten(m, fuel)
+                fuel = shorten(m, fuel, 1)
             fuel -= 1
             operation = d & 127
             decode_row = 0
@@ -152,10 +154,7 @@ def main_loop(counting: bool, recording: bool) -> Callable[[int], int]:
                 page = -1
                 if code == nr.X_NONE:
                     if get(m, A_SCALARS, nr.S_EVENT):
-                        fuel = shorten(m, fuel)
-                        if fuel > 0:
-                            fuel = 0
-                            put(m, A_SCALARS, nr.S_QUANTUM, get(m, A_SCALARS, nr.S_QUANTUM) - 1)
+                        fuel = shorten(m, fuel, 0)
                     continue
                 undone = code in (nr.X_CUT, nr.X_CONFLICT, nr.X_TOO_LARGE)
                 break
@@ -209,7 +208,7 @@ def main_loop(counting: bool, recording: bool) -> Callable[[int], int]:
                 ):
                     data = data_slot(m, address, size_mask, 1 if is_store else 0)
                     if get(m, A_SCALARS, nr.S_EVENT):
-                        fuel = shorten(m, fuel)
+                        fuel = shorten(m, fuel, 0)
                 if data < 0:
                     if data != -nr.X_TRAP:
                         code = -data
@@ -372,6 +371,8 @@ def main_loop(counting: bool, recording: bool) -> Callable[[int], int]:
                 bank = nr.MACHINE_BANK
                 end = nr.WORD_MASK - 3
                 page = -1
+                if get(m, A_SCALARS, nr.S_EVENT):
+                    fuel = shorten(m, fuel, 0)
                 if code != nr.X_NONE:
                     break
                 continue

@@ -204,10 +204,13 @@ def settle(m: int, fuel: int) -> None:
 
 
 @helper
-def shorten(m: int, fuel: int) -> int:
-    """The fuel after something happened that the budget must know before the next instruction: 1 or 0."""
+def shorten(m: int, fuel: int, rest: int) -> int:
+    """The fuel after something happened that the budget must know: `rest`, or what was left if that is less.
+
+    1 before an instruction, which is executed all the same; 0 after it.
+    """
     put(m, A_SCALARS, nr.S_EVENT, 0)
-    rest = min(fuel, 1)
+    rest = min(fuel, rest)
     put(m, A_SCALARS, nr.S_QUANTUM, get(m, A_SCALARS, nr.S_QUANTUM) - fuel + rest)
     return int(rest)
 
