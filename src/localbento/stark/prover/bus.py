@@ -10,7 +10,7 @@ from localbento.air.system import System
 from localbento.field.babybear import to_montgomery
 from localbento.field.extension import DEGREE, Extension
 from localbento.stark.prover.key import ChipKey, HeightKey
-from localbento.stark.prover.numbers import elements, extension
+from localbento.stark.prover.numbers import elements, extension, times_x
 from localbento.stark.prover.work import Work
 from localbento_kernels.cpu import constraints, logup
 from localbento_kernels.cpu.tiles import LANES, Words, aligned, aligned_zeros, tiles_for
@@ -50,9 +50,9 @@ def program_weights(chip: ChipKey, program: Program, challenges: Challenges) -> 
                 recorded = chip.shape.chip
                 return challenges.constant(fingerprint_constant(recorded, recorded.messages[weight.number]))
             case WeightKind.LAMBDA:
-                return challenges.powers[weight.number] * Extension.X**weight.power
+                return times_x(challenges.powers[weight.number], weight.power)
             case WeightKind.MINUS_LAMBDA:
-                return -(challenges.powers[weight.number] * Extension.X**weight.power)
+                return -times_x(challenges.powers[weight.number], weight.power)
 
     known: dict[Weight, Extension] = {}
     return elements([known.get(w) or known.setdefault(w, value(w)) for w in program.weights])

@@ -67,9 +67,7 @@ def proving_key(key: VerifyingKey, threads: int = 1) -> ProvingKey:
             msg = f"{key.system.name}: the preprocessed columns do not have the cap of the verifying key"
             raise ValueError(msg)
     empty = aligned_zeros((0, 1, LANES))
-    heights = tuple(
-        _height_key(key, height, traces.get(height.log_rows, empty), work) for height in shape.heights
-    )
+    heights = tuple(_height_key(key, height, traces.get(height.log_rows, empty), work) for height in shape.heights)
     return ProvingKey(key, heights, fixed)
 
 
@@ -80,9 +78,7 @@ def commit_fixed(threads: int = 1) -> CommitFixed:
         if shape.fixed_tree is None:
             return ()
         work = Work(threads)
-        traces = [
-            place([(m, 0)], len(m), h, work) for m, h in zip(matrices, shape.fixed_tree.heights, strict=True)
-        ]
+        traces = [place([(m, 0)], len(m), h, work) for m, h in zip(matrices, shape.fixed_tree.heights, strict=True)]
         extended = [extend(t, shape.params.log_blowup, work) for t in traces]
         return tuple(tuple(row) for row in commit(shape.fixed_tree, extended, work).tree.cap.tolist())
 
@@ -125,11 +121,8 @@ def _height_key(key: VerifyingKey, height: HeightShape, fixed: Words, work: Work
     step = height.row_constraints - 1
     for chip in height.chips:
         at = Placement(chip.fixed_start, chip.main_start, chip.helper_start)
-        program = constraint_program(
-            chip.chip, at, chip.groups, constraint, helper + chip.helper_start, step
-        )
+        program = constraint_program(chip.chip, at, chip.groups, constraint, helper + chip.helper_start, step)
         fill = helper_program(chip.chip, at, chip.groups) if chip.groups else None
         chips.append(ChipKey(chip, program, fill))
         constraint += len(chip.chip.constraints)
     return HeightKey(height, tuple(chips), fixed, points, factors)
-

@@ -58,9 +58,7 @@ def fold_word(word: Words, log_size: int, folds: int, zeta: Extension, work: Wor
     return word
 
 
-def next_word(
-    layer: LayerShape, log_blowup: int, words: Mapping[int, Words], zeta: Extension, work: Work
-) -> Words:
+def next_word(layer: LayerShape, log_blowup: int, words: Mapping[int, Words], zeta: Extension, work: Work) -> Words:
     """V_s: the curve through all components of the layer's heights, and the word that joins at its bottom."""
     size = 1 << (layer.bottom + log_blowup)
     result: Words | None = None

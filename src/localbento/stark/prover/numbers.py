@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from localbento.field.babybear import P, inverse, root_of_unity, to_montgomery
-from localbento.field.extension import DEGREE, Extension
+from localbento.field.extension import DEGREE, NON_RESIDUE, Extension
 from localbento_kernels.cpu.field import from_mont, to_mont
 from localbento_kernels.cpu.tiles import Words, aligned
 
@@ -30,9 +30,22 @@ def elements(values: Sequence[Extension]) -> Words:
     return montgomery_list([c for value in values for c in value.coefficients])
 
 
+def times_x(value: Extension, power: int = 1) -> Extension:
+    """X^power times an element, power < 5: X^5 = 2 brings the last coefficients to the front."""
+    if not power:
+        return value
+    coefficients = value.coefficients
+    return Extension.of([*(NON_RESIDUE * c for c in coefficients[-power:]), *coefficients[:-power]])
+
+
+def x_multiples(value: Extension) -> list[Extension]:
+    """X^0 .. X^4 times an element: what multiplies the five coefficients of another."""
+    return [times_x(value, i) for i in range(DEGREE)]
+
+
 def multiples(value: Extension) -> Words:
-    """X^0 .. X^4 times an element, uint32[25]: what multiplies the five coefficients of another."""
-    return elements([value * Extension.X**i for i in range(DEGREE)])
+    """`x_multiples` as kernels take them, uint32[25]."""
+    return elements(x_multiples(value))
 
 
 def extension(cells: Words) -> Extension:

@@ -9,7 +9,7 @@ from localbento.field.babybear import P, coset_shift, inverse, root_of_unity
 from localbento.field.extension import DEGREE, Extension
 from localbento.stark.prover.bus import BLOCK
 from localbento.stark.prover.key import HeightKey
-from localbento.stark.prover.numbers import Pole, canonical, elements, montgomery
+from localbento.stark.prover.numbers import Pole, canonical, elements, montgomery, times_x, x_multiples
 from localbento.stark.prover.work import Work
 from localbento.stark.shape import HeightShape
 from localbento_kernels.cpu import deep
@@ -81,7 +81,7 @@ class PointWeights:
 def join(values: Sequence[Extension]) -> list[Extension]:
     """Values of base columns, five by five, as values of columns over F."""
     return [
-        sum((Extension.X**i * v for i, v in enumerate(values[at : at + DEGREE])), Extension.ZERO)
+        sum((times_x(v, i) for i, v in enumerate(values[at : at + DEGREE])), Extension.ZERO)
         for at in range(0, len(values), DEGREE)
     ]
 
@@ -128,7 +128,7 @@ def cell_weights(matrix: Matrix, weights: Sequence[Extension]) -> list[Extension
     """One weight for each cell: a column over F gives its cells w, X w, ..., X^4 w."""
     result = list(weights[: matrix.base])
     for w in weights[matrix.base :]:
-        result += [w * Extension.X**i for i in range(DEGREE)]
+        result += x_multiples(w)
     return result
 
 
@@ -151,9 +151,7 @@ def combine(matrix: Matrix, cells: Sequence[Extension], first: int, out: Words, 
     flat = matrix.tiles.reshape(-1)
 
     def piece(start: int, last: int) -> None:
-        deep.combine_columns(
-            flat, rows, first_tile, count, weights, out, aligned(DEGREE * LANES * LANES), start, last
-        )
+        deep.combine_columns(flat, rows, first_tile, count, weights, out, aligned(DEGREE * LANES * LANES), start, last)
 
     work.rows(rows, LANES, piece)
 
@@ -178,8 +176,8 @@ def deep_word(
         msg = "every height has a running sum and a quotient"
         raise ValueError(msg)
     last = weights[shape.functions - 1]
-    combine(bus, [last * Extension.X**i for i in range(DEGREE)], DEGREE * shape.helpers, sums, work)
-    combine(quotient, [weights[0] * Extension.X**i for i in range(DEGREE)], DEGREE * shape.chunks, word, work)
+    combine(bus, x_multiples(last), DEGREE * shape.helpers, sums, work)
+    combine(quotient, x_multiples(weights[0]), DEGREE * shape.chunks, word, work)
     claims = elements([claim, last * opened.at_next])
 
     def piece(first: int, stop: int) -> None:
@@ -196,6 +194,5 @@ def height_matrices(shape: HeightShape, tiles: Sequence[Words | None]) -> list[M
     """The four matrices of a height with their widths."""
     bases = (shape.fixed, shape.main, 0, 0)
     return [
-        None if t is None else Matrix(t, width, base)
-        for t, width, base in zip(tiles, shape.widths, bases, strict=True)
+        None if t is None else Matrix(t, width, base) for t, width, base in zip(tiles, shape.widths, bases, strict=True)
     ]

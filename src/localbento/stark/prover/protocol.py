@@ -100,9 +100,7 @@ def prove(
 class _Prover:
     """One attempt at one proof."""
 
-    def __init__(
-        self, key: ProvingKey, public_values: Sequence[int], blinding: Blinding, work: Work
-    ) -> None:
+    def __init__(self, key: ProvingKey, public_values: Sequence[int], blinding: Blinding, work: Work) -> None:
         self.key, self.shape, self.params = key, key.key.shape, key.key.params
         self.public_values, self.blinding, self.work = list(public_values), blinding, work
         self.transcript: Transcript[int] = fast_transcript(self.params)
@@ -137,9 +135,7 @@ class _Prover:
         sums = self.balanced_sums(columns, challenges, masks)
         for height, tiles in zip(self.key.heights, columns, strict=True):
             self.blind_bus(height, tiles)
-        committed_bus = self.commit(
-            shape.bus_tree, [extend(c, self.params.log_blowup, work) for c in columns]
-        )
+        committed_bus = self.commit(shape.bus_tree, [extend(c, self.params.log_blowup, work) for c in columns])
         del columns
         self.absorb_cap(MessageType.BUS_CAP, committed_bus)
         if shape.has_sums:
@@ -184,9 +180,7 @@ class _Prover:
         weights = openings.batch_weights(batching, max(h.functions for h in shape.heights))
         with work.timed("words"):
             words = {
-                height.shape.log_rows: openings.deep_word(
-                    height, self.matrices(height, trees), o, weights, pole, work
-                )
+                height.shape.log_rows: openings.deep_word(height, self.matrices(height, trees), o, weights, pole, work)
                 for height, o, pole in zip(self.key.heights, opened, poles, strict=True)
             }
         committed_layers = self.fold_layers(words)
@@ -249,9 +243,7 @@ class _Prover:
         Raises: ProvingError if they do not cancel with the public messages: a message is not answered.
         """
         public = bus.public_sum(self.shape.system, challenges, self.public_values)
-        totals = [
-            bus.total(h, c, self.params.blinding) for h, c in zip(self.key.heights, columns, strict=True)
-        ]
+        totals = [bus.total(h, c, self.params.blinding) for h, c in zip(self.key.heights, columns, strict=True)]
         if not (sum(totals, Extension.ZERO) + public).is_zero():
             msg = "the buses do not balance: a message is pushed or pulled and never answered"
             raise ProvingError(msg)
@@ -284,9 +276,7 @@ class _Prover:
         del values
         return evaluate(coefficients, self.params.log_blowup, self.work)
 
-    def matrices(
-        self, height: HeightKey, trees: Sequence[Commitment | None]
-    ) -> list[openings.Matrix | None]:
+    def matrices(self, height: HeightKey, trees: Sequence[Commitment | None]) -> list[openings.Matrix | None]:
         """The four extended matrices of a height."""
         tiles = [None if t is None else t.at(height.shape.log_rows) for t in trees]
         return openings.height_matrices(height.shape, tiles)

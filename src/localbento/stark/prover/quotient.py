@@ -53,9 +53,7 @@ def quotient_values(
     return values
 
 
-def _add_chip(
-    chip: ChipKey, extended: Extended, challenges: Challenges, mix: Words, rows: int, work: Work
-) -> None:
+def _add_chip(chip: ChipKey, extended: Extended, challenges: Challenges, mix: Words, rows: int, work: Work) -> None:
     program = chip.constraints
     weights = program_weights(chip, program, challenges)
     values, places = program_constants(program)
@@ -71,9 +69,7 @@ def _add_chip(
     work.rows(rows, BLOCK, piece)
 
 
-def chunk_coefficients(
-    values: Words, log_rows: int, params: ParameterSet, blinding: Blinding, work: Work
-) -> Words:
+def chunk_coefficients(values: Words, log_rows: int, params: ParameterSet, blinding: Blinding, work: Work) -> Words:
     """Coefficients of the randomized chunks and the mask, tiles of k rows.
 
     Chunk i becomes chunk_i + X^s t_i - t_(i-1), s = k - h_q: the sum with weights X^(i s) stays.  The mask is uniform

@@ -42,9 +42,7 @@ def main_columns(height: HeightShape, matrices: Sequence[Matrix], work: Work) ->
     return place(placed, height.main, height.log_rows, work)
 
 
-def blind(
-    tiles: Words, cells: range, first_row: int, tree: Tree, log_rows: int, blinding: Blinding
-) -> None:
+def blind(tiles: Words, cells: range, first_row: int, tree: Tree, log_rows: int, blinding: Blinding) -> None:
     """Uniform values in the rows from `first_row` on, one stream for each cell of the row."""
     rows = tiles.shape[1] - first_row
     for cell in cells:
@@ -60,9 +58,7 @@ def sum_masks(heights: Sequence[HeightShape], blinding: Blinding, blinding_rows:
     if len(heights) == 1:
         return [Extension.ZERO]
     masks = [
-        Extension.of(
-            [int(blinding.elements(Tree.MAIN, h.log_rows, c, blinding_rows)[0]) for c in range(DEGREE)]
-        )
+        Extension.of([int(blinding.elements(Tree.MAIN, h.log_rows, c, blinding_rows)[0]) for c in range(DEGREE)])
         for h in heights[:-1]
     ]
     return [*masks, -sum(masks, Extension.ZERO)]
