@@ -72,3 +72,44 @@ def test_shoup_pairs() -> None:
         factor, quotient = vector.shoup_pair(w)
         assert factor == w
         assert 0 <= (w << 32) - quotient * vector.P < vector.P
+
+
+NEON = """
+import llvmlite.binding as llvm
+from llvmlite import ir
+from localbento_kernels.cpu import ntt_nodes, poseidon2_emit, poseidon2_rounds
+
+module = ir.Module("kernels")
+for name, define, arguments in (
+    ("absorb", poseidon2_rounds._define_next, 2),
+    ("full", poseidon2_rounds._define_full, 2),
+    ("partial", poseidon2_rounds._define_partial, 3),
+    ("squeeze", poseidon2_rounds._define_squeeze, 2),
+):
+    kernel = poseidon2_emit.Kernel(module, name, arguments)
+    define(kernel)
+    kernel.b.ret_void()
+    kernel.f.linkage = "external"
+ntt_nodes._define(module, "evaluate", 4, False, False, True).linkage = "external"
+ntt_nodes._define(module, "interpolate", 3, True, True, False).linkage = "external"
+llvm.initialize_all_targets()
+llvm.initialize_all_asmprinters()
+target = llvm.Target.from_triple("aarch64-unknown-linux-gnu").create_target_machine(cpu="neoverse-n1", opt=3)
+print(target.emit_assembly(llvm.parse_assembly(str(module))))
+"""
+
+
+def test_the_same_source_compiles_to_neon() -> None:
+    """Compiled only, since there is no such processor here: vector instructions, and no call of a library."""
+    finished = subprocess.run(
+        [sys.executable, "-c", NEON],
+        env={**os.environ, **processor("generic", "")},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    instructions = [line.split()[0] for line in finished.stdout.splitlines() if line.startswith("\t") and line.strip()]
+    for wanted in ("smull", "umull", "fmla", "umin"):
+        assert instructions.count(wanted) > 20, wanted
+    assert "bl" not in instructions
