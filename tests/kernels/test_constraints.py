@@ -23,6 +23,7 @@ from localbento.field.babybear import P, to_montgomery
 from localbento.field.extension import Extension
 from localbento_kernels.cpu import constraints as kernel
 from localbento_kernels.cpu import logup
+from localbento_kernels.cpu.tiles import aligned_zeros
 
 ONE = Bus("one", 1, ("a", "b", "c"), BusKind.EXCHANGE)
 TWO = Bus("two", 2, ("a", "b", "c"), BusKind.EXCHANGE)
@@ -57,7 +58,7 @@ class Quiet(Chip):
 
 
 def montgomery(values: np.ndarray) -> np.ndarray:
-    flat = kernel.aligned(values.size)
+    flat = aligned_zeros(values.size)
     flat[:] = ((values.astype(np.uint64).ravel() << np.uint64(32)) % np.uint64(P)).astype(np.uint32)
     return flat
 
@@ -160,11 +161,22 @@ WIDE, QUIET = record(Wide), record(Quiet)
 def test_mix_of_constraints(chip: RecordedChip, at: Placement, block: int, degree: int) -> None:
     case, powers = Case(chip, 128, at, degree), (3, 40, 60)
     program = constraint_program(chip, at, case.groups, *powers)
-    mix = kernel.aligned(5 * case.rows)
+    mix = aligned_zeros(5 * case.rows)
     kernel.eval_constraints(
-        program.instructions, case.weights(program), *constants(program), tiles(case.fixed), tiles(case.main),
-        tiles(case.bus), windows(program.fixed, program.main, program.bus), program.result, mix, case.rows,
-        kernel.aligned(kernel.scratch_words(program.registers, block)), block, 0, case.rows,
+        program.instructions,
+        case.weights(program),
+        *constants(program),
+        tiles(case.fixed),
+        tiles(case.main),
+        tiles(case.bus),
+        windows(program.fixed, program.main, program.bus),
+        program.result,
+        mix,
+        case.rows,
+        aligned_zeros(kernel.scratch_words(program.registers, block)),
+        block,
+        0,
+        case.rows,
     )
     found = canonical(mix).reshape(5, -1)
     for row in (*range(12), 63, 64, 127):
@@ -176,11 +188,25 @@ def test_mix_of_constraints(chip: RecordedChip, at: Placement, block: int, degre
 def test_helper_columns_and_running_sum(at: Placement, degree: int) -> None:
     case = Case(WIDE, 128, at, degree)
     program = helper_program(WIDE, at, case.groups)
-    bus, steps = tiles(case.bus), kernel.aligned(5 * case.rows)
+    bus, steps = tiles(case.bus), aligned_zeros(5 * case.rows)
     zeros = logup.helper_columns(
-        program.instructions, case.weights(program), *constants(program), tiles(case.fixed), tiles(case.main),
-        windows(program.fixed, program.main), program.registers, program.result, program.results, bus,
-        5 * at.helper, steps, case.rows, kernel.aligned(kernel.scratch_words(program.registers, 64)), 64, 0, case.rows,
+        program.instructions,
+        case.weights(program),
+        *constants(program),
+        tiles(case.fixed),
+        tiles(case.main),
+        windows(program.fixed, program.main),
+        program.registers,
+        program.result,
+        program.results,
+        bus,
+        5 * at.helper,
+        steps,
+        case.rows,
+        aligned_zeros(kernel.scratch_words(program.registers, 64)),
+        64,
+        0,
+        case.rows,
     )
     assert zeros == 0
     logup.running_sum(steps, bus, 5 * (at.helper + len(case.groups)), case.rows, 100)
@@ -208,9 +234,23 @@ def test_a_zero_fingerprint_is_counted() -> None:
     values, message = case.values(5), WIDE.messages[0]
     case.alpha -= case.fingerprint(message, values)
     zeros = logup.helper_columns(
-        program.instructions, case.weights(program), *constants(program), tiles(case.fixed), tiles(case.main),
-        windows(program.fixed, program.main), program.registers, program.result, program.results, tiles(case.bus),
-        0, kernel.aligned(5 * 64), 64, kernel.aligned(kernel.scratch_words(program.registers, 64)), 64, 0, 64,
+        program.instructions,
+        case.weights(program),
+        *constants(program),
+        tiles(case.fixed),
+        tiles(case.main),
+        windows(program.fixed, program.main),
+        program.registers,
+        program.result,
+        program.results,
+        tiles(case.bus),
+        0,
+        aligned_zeros(5 * 64),
+        64,
+        aligned_zeros(kernel.scratch_words(program.registers, 64)),
+        64,
+        0,
+        64,
     )
     assert zeros == 1
 

@@ -6,19 +6,17 @@ loop over vectors of sixteen rows, so that finding out what to do costs little b
 registers stay in the caches.  Twin: `localbento.air.evaluate`.
 """
 
-from typing import Any
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from localbento_kernels.cpu import lanes
-
-Words = NDArray[np.uint32]
+from localbento_kernels.cpu.emitter import DEGREE
+from localbento_kernels.cpu.tiles import Words
+from localbento_kernels.cpu.vector import LANES
 
 ADD, SUB, MUL, ADD_ELEMENT, SUB_ELEMENT, MUL_ELEMENT, SCALE, CLEAR, SET = range(9)
 LINEAR_1, LINEAR_2, LINEAR_3, LINEAR_4, INVERT = range(9, 14)
-LANES, DEGREE = lanes.LANES, lanes.DEGREE
 INVERSION_REGISTERS = 13
 """Registers beyond a program's own that INVERT works in."""
 
@@ -109,9 +107,7 @@ def run_block(instructions: NDArray[np.int32], weights: Words, scratch: Words, w
             elif kind == LINEAR_2:
                 lanes.linear_2(((scratch, to), (weights, weight), (scratch, x), (scratch, y), block, n))
             elif kind == LINEAR_3:
-                lanes.linear_3(
-                    ((scratch, to), (weights, weight), (scratch, x), (scratch, y), (scratch, u), block, n)
-                )
+                lanes.linear_3(((scratch, to), (weights, weight), (scratch, x), (scratch, y), (scratch, u), block, n))
             else:
                 lanes.linear_4((
                     (scratch, to), (weights, weight),
@@ -146,10 +142,3 @@ def eval_constraints(instructions: NDArray[np.int32], weights: Words, constants:
 def scratch_words(registers: int, block: int) -> int:
     """Words that a thread needs to run a program of so many registers."""
     return (registers + INVERSION_REGISTERS) * block
-
-
-def aligned(words: int) -> Any:
-    """Zeros at a multiple of 64 bytes, uint32[words]."""
-    raw = np.zeros(4 * words + 64, np.uint8)
-    start = -raw.ctypes.data % 64
-    return raw[start : start + 4 * words].view(np.uint32)

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from numba import njit
 
 from localbento_kernels.cpu import lanes
-from localbento_kernels.cpu.constraints import DEGREE, LANES, Words
 from localbento_kernels.cpu.domains import invert_block, load_planes
-from localbento_kernels.cpu.lanes import I64, V64, Routine, Value, routine
+from localbento_kernels.cpu.emitter import DEGREE, Routine, routine
+from localbento_kernels.cpu.tiles import Words
+from localbento_kernels.cpu.vector import I64, LANES, V64, Value
 
 GROUP_TILES = 4
 """Tiles, or rows, whose products are summed before a reduction."""
@@ -33,9 +34,7 @@ def _define_open(r: Routine) -> None:
 
     def body(g: Value) -> None:
         first = b.mul(g, I64(GROUP_TILES))
-        cells = [
-            r.halves(r.load(rows, b.mul(b.add(first, I64(j)), I64(LANES)))) for j in range(GROUP_TILES)
-        ]
+        cells = [r.halves(r.load(rows, b.mul(b.add(first, I64(j)), I64(LANES)))) for j in range(GROUP_TILES)]
         for i in range(DEGREE):
             sums: list[Value] = [None, None]
             for j in range(GROUP_TILES):

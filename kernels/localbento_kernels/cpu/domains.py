@@ -4,9 +4,10 @@ import numpy as np
 from numba import njit
 
 from localbento_kernels.cpu import lanes
-from localbento_kernels.cpu.constraints import DEGREE, LANES, Words
+from localbento_kernels.cpu.emitter import DEGREE, Routine, routine
 from localbento_kernels.cpu.field import mont_mul
-from localbento_kernels.cpu.lanes import I64, Routine, Value, routine
+from localbento_kernels.cpu.tiles import Words
+from localbento_kernels.cpu.vector import I64, LANES, V32, Value, splat
 
 
 def _define_mul_word(r: Routine) -> None:
@@ -42,12 +43,12 @@ def _define_vanishing(r: Routine) -> None:
         b.branch(start)
         b.position_at_end(start)
         i = b.phi(I64)
-        chains = [b.phi(lanes.V32) for _ in range(4)]
+        chains = [b.phi(V32) for _ in range(4)]
         i.add_incoming(I64(0), entry)
         following = b.add(i, I64(1))
         products = []
         for j, chain in enumerate(chains):
-            chain.add_incoming(lanes.splat(lanes.R), entry)
+            chain.add_incoming(splat(lanes.R), entry)
             root = r.broadcast(r.at(roots, b.add(i, b.mul(quarter, I64(j)))))
             products.append(r.mul(chain, r.sub(point, root)))
         i.add_incoming(following, start)

@@ -6,9 +6,10 @@ A word on n points is uint32[5 * n], coefficient by coefficient, at bit-reversed
 from numba import njit
 
 from localbento_kernels.cpu import lanes
-from localbento_kernels.cpu.constraints import DEGREE, LANES, Words
 from localbento_kernels.cpu.domains import add_multiple, mul_word
-from localbento_kernels.cpu.lanes import Routine, Value, routine
+from localbento_kernels.cpu.emitter import DEGREE, Routine, routine
+from localbento_kernels.cpu.tiles import Words
+from localbento_kernels.cpu.vector import I64, LANES, Value
 
 FOLD_REGISTERS = 10
 
@@ -19,7 +20,7 @@ def _define_pairs(r: Routine) -> None:
 
     def body(at: Value) -> None:
         double = r.b.add(at, at)
-        low, high = r.load(x, double), r.load(x, r.b.add(double, lanes.I64(LANES)))
+        low, high = r.load(x, double), r.load(x, r.b.add(double, I64(LANES)))
         even = r.shuffle(low, high, range(0, 2 * LANES, 2))
         odd = r.shuffle(low, high, range(1, 2 * LANES, 2))
         r.store(r.add(even, odd), sums, at)

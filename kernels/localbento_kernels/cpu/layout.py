@@ -7,10 +7,11 @@ import numpy as np
 from numba import njit
 
 from localbento_kernels.cpu import lanes
-from localbento_kernels.cpu.constraints import LANES, Words
-from localbento_kernels.cpu.lanes import Routine, routine
+from localbento_kernels.cpu.emitter import Routine, routine
+from localbento_kernels.cpu.tiles import Words
+from localbento_kernels.cpu.vector import LANES, P
 
-TO_MONTGOMERY = np.uint32(2**64 % lanes.P)
+TO_MONTGOMERY = np.uint32(2**64 % P)
 """2^32 in Montgomery form: the product with it is x * 2^32."""
 
 

@@ -5,9 +5,12 @@ from numba import njit
 from numpy.typing import NDArray
 
 from localbento_kernels.cpu import lanes
-from localbento_kernels.cpu.constraints import DEGREE, LANES, Words, load_window, run_block
+from localbento_kernels.cpu.constraints import load_window, run_block
+from localbento_kernels.cpu.emitter import DEGREE
+from localbento_kernels.cpu.tiles import Words
+from localbento_kernels.cpu.vector import LANES, P
 
-P = np.uint32(lanes.P)
+PRIME = np.uint32(P)
 
 
 @njit(nogil=True, cache=True)
@@ -52,5 +55,5 @@ def running_sum(steps: Words, bus: Words, cell: int, rows: int, active: int) -> 
         for row in range(active + 1):
             bus[(tile * rows + row) * LANES + lane] = total
             total = np.uint32(total + steps[c * rows + row])
-            if total >= P:
-                total = np.uint32(total - P)
+            if total >= PRIME:
+                total = np.uint32(total - PRIME)

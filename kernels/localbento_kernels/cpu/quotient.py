@@ -7,7 +7,6 @@ import numpy as np
 from numba import njit
 
 from localbento_kernels.cpu import lanes
-from localbento_kernels.cpu.constraints import DEGREE, LANES, Words
 from localbento_kernels.cpu.domains import (
     add_multiple,
     invert_block,
@@ -17,6 +16,9 @@ from localbento_kernels.cpu.domains import (
     sub_word,
     vanishing,
 )
+from localbento_kernels.cpu.emitter import DEGREE
+from localbento_kernels.cpu.tiles import Words
+from localbento_kernels.cpu.vector import LANES
 
 REGISTERS = 40
 """Of a block, for `height_quotient`."""
