@@ -69,7 +69,13 @@ def machine_stamp() -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
-def _imports(source: bytes) -> Iterator[str]:
+@cache
+def _imports(source: bytes) -> tuple[str, ...]:
+    """Modules that a source imports; modules share most of what they import, so each source is parsed once."""
+    return tuple(_imported(source))
+
+
+def _imported(source: bytes) -> Iterator[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

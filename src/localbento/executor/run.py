@@ -93,13 +93,11 @@ class Runner:
             GuestError: if the execution fails.
         """
         start = time.perf_counter()
-        pre_root = self._segmenter.root
-        initial = pre_root()
         self._begin(first=True)
         while (end := self._step(self.machine.run())) is None:
             if stopped is not None and stopped():
                 return None
-        return self._session(initial, end, time.perf_counter() - start)
+        return self._session(end, time.perf_counter() - start)
 
     # borders of segments
 
@@ -216,7 +214,7 @@ class Runner:
 
     # the result
 
-    def _session(self, pre_root: bytes, end: SegmentEnd, seconds: float) -> Session:
+    def _session(self, end: SegmentEnd, seconds: float) -> Session:
         host, s = self._host, self.machine.scalars
         try:
             exit_code = ExitCode.from_terminate(end.a0)
@@ -235,7 +233,7 @@ class Runner:
         segmenter = self._segmenter
         cycles = Cycles.of(self._v2) if self._counting else Cycles(int(s[nr.S_USER]), 0, 0)
         return Session(
-            pre_root=pre_root,
+            pre_root=segmenter.initial_root,
             post_root=ZERO if halted else segmenter.root(),
             exit_code=exit_code,
             output=end.output,

@@ -40,6 +40,7 @@ class Segmenter:
         self._input_digest = input_digest
         self._image: MemoryImage | None = image
         self._tree: MemoryTree | None = None
+        self._initial_root = b""
         self._changed: set[int] = set()
         self.replies: list[bytes] = []
         self.writes: list[int] = []
@@ -62,8 +63,15 @@ class Segmenter:
         if self._tree is None:
             assert self._image is not None
             self._tree = self._image.tree(kernel_hasher())
+            self._initial_root = self._tree.root
             self._image = None
         return self._tree
+
+    @property
+    def initial_root(self) -> bytes:
+        """The root of memory before the first segment."""
+        assert self.tree is not None
+        return self._initial_root
 
     def root(self) -> bytes:
         """The root of memory between segments."""
