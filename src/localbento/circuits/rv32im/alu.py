@@ -20,8 +20,8 @@ class AluReg(Chip):
     """
 
     is_real: Bit
-    add: Bit
-    sub: Bit
+    add: Felt  # 0 or 1, like sub: their sum is, and both at once would pin the variant to two values
+    sub: Felt
     variant: Felt  # a Unit or an Inline: DECODE and UNIT or the pins below decide
     cycle: Felt
     pc: Felt

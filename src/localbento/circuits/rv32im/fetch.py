@@ -68,6 +68,7 @@ class SlowFetch(Chip):
     def constrain(self, c: Constraints) -> None:
         """One fetch."""
         c.zero("an unused row leads nowhere", (1 - self.is_real) * self.sequential)
+        c.zero("not sequential: no cycle after it", (1 - self.sequential) * self.resumed)
         pc = code_address(self.user, self.addr)
         alias = self.cycle * 2 + ALIAS
         c.pull(CPU, (self.cycle, pc), label="fetch")
