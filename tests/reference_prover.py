@@ -145,9 +145,7 @@ class ReferenceProver:
     def blind_main(self, h: int, rows: np.ndarray) -> np.ndarray:
         """Random last rows."""
         for column in range(len(rows)):
-            rows[column, -self.params.blinding :] = self.blinding.elements(
-                Tree.MAIN, h, column, self.params.blinding
-            )
+            rows[column, -self.params.blinding :] = self.blinding.elements(Tree.MAIN, h, column, self.params.blinding)
         return rows
 
     def balance_masks(self) -> None:
@@ -167,9 +165,7 @@ class ReferenceProver:
             )
         )
         self.main = {
-            h.log_rows: self.blind_main(
-                h.log_rows, np.concatenate([self.matrices[c.index] for c in h.chips])
-            )
+            h.log_rows: self.blind_main(h.log_rows, np.concatenate([self.matrices[c.index] for c in h.chips]))
             for h in self.shape.heights
         }
         if self.shape.has_sums:
@@ -194,9 +190,7 @@ class ReferenceProver:
     def helper_columns(self, chip) -> list[np.ndarray]:
         """uint64[k, 5] for each group, before blinding."""
         k = 1 << chip.log_rows
-        fixed = (
-            assemble_fixed(chip.chip.chip, k) if chip.chip.fixed else np.zeros((0, k), np.uint32)
-        )
+        fixed = assemble_fixed(chip.chip.chip, k) if chip.chip.fixed else np.zeros((0, k), np.uint32)
         values = evaluate_columns(chip.chip, fixed, self.matrices[chip.index].astype(np.uint32))
         columns = []
         for group in chip.groups:
@@ -314,9 +308,9 @@ class ReferenceProver:
             chunks[i][:, : part.shape[1]] = part
         self.overflow(h, whole[:, (c - 1) * step + k :])
         for i in range(c - 1):
-            t = np.stack(
-                [self.blinding.elements(Tree.QUOTIENT, h.log_rows, E * i + j, hq) for j in range(E)]
-            ).astype(np.uint64)
+            t = np.stack([self.blinding.elements(Tree.QUOTIENT, h.log_rows, E * i + j, hq) for j in range(E)]).astype(
+                np.uint64
+            )
             chunks[i][:, step:] = arrays.add(chunks[i][:, step:], t)
             chunks[i + 1][:, :hq] = arrays.sub(chunks[i + 1][:, :hq], t)
         return [*chunks, self.mask(h)]
@@ -327,14 +321,10 @@ class ReferenceProver:
 
     def mask(self, h) -> np.ndarray:
         k = 1 << h.log_rows
-        return np.stack([self.blinding.elements(Tree.MASK, h.log_rows, j, k) for j in range(E)]).astype(
-            np.uint64
-        )
+        return np.stack([self.blinding.elements(Tree.MASK, h.log_rows, j, k) for j in range(E)]).astype(np.uint64)
 
     def commit_quotient(self) -> None:
-        self.quotient = {
-            h.log_rows: np.concatenate(self.quotient_coefficients(h)) for h in self.shape.heights
-        }
+        self.quotient = {h.log_rows: np.concatenate(self.quotient_coefficients(h)) for h in self.shape.heights}
         tree = self.shape.quotient_tree
         self.quotient_commitment = commit(
             tree, [evaluate_on_domain(self.quotient[h], h + self.lb) for h in tree.heights], self.lb
@@ -414,9 +404,9 @@ class ReferenceProver:
         half = inverse(2)
         for _ in range(times):
             log_n = len(word).bit_length() - 1
-            x = arrays.mul(
-                arrays.base(coset_shift(log_n)), powers(root_of_unity(log_n), 1 << log_n)
-            )[reversal(log_n)][::2]
+            x = arrays.mul(arrays.base(coset_shift(log_n)), powers(root_of_unity(log_n), 1 << log_n))[reversal(log_n)][
+                ::2
+            ]
             low, high = Ext(word[::2]), Ext(word[1::2])
             odd = (low - high) * Ext.of(arrays.inverse(arrays.add(x, x)))
             word = ((low + high) * half + odd * zeta).x

@@ -134,7 +134,6 @@ def witness(log_heights, a: int = 3, b: int = 5, steps: int = 20):
     """Matrices of the three chips at these heights, and the public values."""
     columns, public = run(a, b, [(7 * i + 3) % NIBBLES for i in range(steps)])
     matrices = [
-        assemble(chip.chip, filled, 1 << h)
-        for chip, filled, h in zip(SYSTEM.chips, columns, log_heights, strict=True)
+        assemble(chip.chip, filled, 1 << h) for chip, filled, h in zip(SYSTEM.chips, columns, log_heights, strict=True)
     ]
     return matrices, public

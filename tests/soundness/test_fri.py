@@ -211,9 +211,7 @@ def test_equal_indices_are_opened_twice_and_accepted(monkeypatch):
     fresh = ReferenceProver(case.key, case.prover.matrices, case.public)
     fresh.prove()
     transcript_values = set()
-    monkeypatch.setattr(
-        type(fresh.transcript), "squeeze", _spy(type(fresh.transcript).squeeze, transcript_values)
-    )
+    monkeypatch.setattr(type(fresh.transcript), "squeeze", _spy(type(fresh.transcript).squeeze, transcript_values))
     again = ReferenceProver(case.key, case.prover.matrices, case.public)
     again.prove()
     drawn = transcript_values

@@ -153,9 +153,7 @@ class Algebra(ABC):
         """The next digest of the proof."""
 
     @abstractmethod
-    def each_query(
-        self, indices: Sequence[Sequence[Bit]], body: Callable[[Sequence[Bit]], None]
-    ) -> None:
+    def each_query(self, indices: Sequence[Sequence[Bit]], body: Callable[[Sequence[Bit]], None]) -> None:
         """Run `body` for the bits of every index (least significant first), in order.
 
         The proof's advice for a query stands together; natively all queries run side by side.

@@ -94,8 +94,7 @@ class Commitment:
     def rows(self, index: int, index_bits: int) -> list[list[int]]:
         """The rows of all heights at a query's index, tallest first."""
         return [
-            matrix[:, index >> (index_bits - (matrix.shape[1].bit_length() - 1))].tolist()
-            for matrix in self.extended
+            matrix[:, index >> (index_bits - (matrix.shape[1].bit_length() - 1))].tolist() for matrix in self.extended
         ]
 
     def siblings(self, index: int, index_bits: int) -> list[list[int]]:
@@ -123,8 +122,6 @@ def commit(tree: TreeShape, extended: Sequence[Array], log_blowup: int) -> Commi
     return Commitment(tree, tuple(extended), tuple(levels))
 
 
-def commit_rows(
-    tree: TreeShape, matrices: Sequence[NDArray[np.unsignedinteger]], log_blowup: int
-) -> Commitment:
+def commit_rows(tree: TreeShape, matrices: Sequence[NDArray[np.unsignedinteger]], log_blowup: int) -> Commitment:
     """The tree over matrices of rows in natural order, integers [cells, rows], tallest first."""
     return commit(tree, [extend(matrix.astype(np.uint64), log_blowup) for matrix in matrices], log_blowup)

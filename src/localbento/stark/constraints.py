@@ -38,9 +38,7 @@ class BusChallenges:
         return result
 
 
-def public_sum(
-    v: Algebra, shape: Shape, challenges: BusChallenges, public_values: Sequence[Base]
-) -> Ext:
+def public_sum(v: Algebra, shape: Shape, challenges: BusChallenges, public_values: Sequence[Base]) -> Ext:
     """The sum of sign / fingerprint over the verifier's own messages; a zero fingerprint is refused."""
     total = lift(v, 0)
     for number, message in enumerate(shape.system.public_messages):
@@ -81,13 +79,9 @@ def blind_polynomial(v: Algebra, log_rows: int, blinding: int, z: Ext) -> Ext:
     return result if result is not None else lift(v, 1)
 
 
-def helper_constraint(
-    helper: Ext, group: Sequence[Message], values: Sequence[Any], challenges: BusChallenges
-) -> Ext:
+def helper_constraint(helper: Ext, group: Sequence[Message], values: Sequence[Any], challenges: BusChallenges) -> Ext:
     """H prod f_i - sum +-m_i prod_(j != i) f_j: zero where H is the sum of the group's fractions."""
-    fingerprints = [
-        challenges.fingerprint(values[m.bus_node], [values[c] for c in m.components]) for m in group
-    ]
+    fingerprints = [challenges.fingerprint(values[m.bus_node], [values[c] for c in m.components]) for m in group]
     # N/D is the sum of the fractions so far.
     denominator = fingerprints[0]
     numerator: Any = values[group[0].times] * group[0].sign

@@ -65,9 +65,7 @@ class Openings:
 class DeepWord:
     """The word of one height, ready to be evaluated at a query."""
 
-    def __init__(
-        self, v: Algebra, openings: Openings, weights: Sequence[Ext], z: Ext, next_z: Ext
-    ) -> None:
+    def __init__(self, v: Algebra, openings: Openings, weights: Sequence[Ext], z: Ext, next_z: Ext) -> None:
         height = openings.height
         self._height, self._z, self._next_z = height, z, next_z
         self._sum_at_next = openings.sum_at_next

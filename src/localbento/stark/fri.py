@@ -85,17 +85,13 @@ def verify_layer(
     verify_opening(v, layer.tree, shape.params.log_blowup, cap, index_bits, [leaf])
 
     low = shape.tallest - layer.top
-    first = fibre_inverse(
-        v, layer.top + shape.params.log_blowup, index_bits[low:], LOG_FOLD
-    )
+    first = fibre_inverse(v, layer.top + shape.params.log_blowup, index_bits[low:], LOG_FOLD)
     at_height = layer.top
     result: Ext | None = None
     for h, values in zip(layer.heights, cells, strict=True):
         own = index_bits[shape.tallest - h : shape.tallest - layer.bottom]
         expected = word if h == layer.top else deep[h]
-        v.assert_equal(
-            v.pick(own, values), expected, Reason.FRI_FOLD, f"{layer.tree.name}, word of height 2^{h}"
-        )
+        v.assert_equal(v.pick(own, values), expected, Reason.FRI_FOLD, f"{layer.tree.name}, word of height 2^{h}")
         while at_height > h:
             first, at_height = first * first, at_height - 1
         folded = fold_fibre(v, values, first, zeta)

@@ -99,9 +99,7 @@ def check_heights(system: System, params: ParameterSet, log_heights: Sequence[in
         raise CircuitError(msg)
     for chip, height in zip(system.chips, log_heights, strict=True):
         if not params.lowest <= height <= params.tallest:
-            msg = (
-                f"{chip.name}: height 2^{height}, {params.name} allows 2^{params.lowest} to 2^{params.tallest}"
-            )
+            msg = f"{chip.name}: height 2^{height}, {params.name} allows 2^{params.lowest} to 2^{params.tallest}"
             raise CircuitError(msg)
 
 

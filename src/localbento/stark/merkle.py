@@ -39,9 +39,7 @@ def verify_opening(
         if joined < len(tree.heights) and tree.heights[joined] + log_blowup == log_nodes:
             node = v.hash_pair(node, v.hash_elements(rows[joined]))
             joined += 1
-    v.assert_equal(
-        node, v.pick(bits[tree.path :], cap), Reason.MERKLE_ROOT, f"{tree.name} tree"
-    )
+    v.assert_equal(node, v.pick(bits[tree.path :], cap), Reason.MERKLE_ROOT, f"{tree.name} tree")
 
 
 def read_rows(v: Algebra, tree: TreeShape) -> list[list[Base]]:

@@ -267,9 +267,7 @@ class Native(Algebra):
             return NativeDigest(tuple(self._head[at : self._at]))
         return NativeDigest(self._block[:, at : self._at])
 
-    def each_query(
-        self, indices: Sequence[Sequence[Bit]], body: Callable[[Sequence[Bit]], None]
-    ) -> None:
+    def each_query(self, indices: Sequence[Sequence[Bit]], body: Callable[[Sequence[Bit]], None]) -> None:
         if self._at != len(self._head):
             msg = f"{len(self._head)} elements before the queries, {self._at} were read"
             raise RuntimeError(msg)

@@ -82,9 +82,21 @@ class ParameterSet:
     def numbers(self) -> tuple[int, ...]:
         """Everything but the name, in declared order: the start of what a circuit's digest covers."""
         return (
-            self.number, self.layer, self.suite, self.log_blowup, self.queries, self.grinding,
-            LOG_FOLD, self.stop, self.cap, self.blinding, self.randomizers, self.chunks,
-            self.lowest, self.tallest, int(self.is_toy),
+            self.number,
+            self.layer,
+            self.suite,
+            self.log_blowup,
+            self.queries,
+            self.grinding,
+            LOG_FOLD,
+            self.stop,
+            self.cap,
+            self.blinding,
+            self.randomizers,
+            self.chunks,
+            self.lowest,
+            self.tallest,
+            int(self.is_toy),
         )
 
     def digest(self) -> bytes:

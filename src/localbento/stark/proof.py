@@ -84,9 +84,7 @@ def open_envelope(params: ParameterSet, data: bytes | bytearray | memoryview) ->
     if len(header) < 2:
         raise VerificationError(Reason.MALFORMED, "the envelope ends in its header")
     if header[0] != PROTOCOL_VERSION:
-        raise VerificationError(
-            Reason.VERSION, f"proof version: expected {PROTOCOL_VERSION}, found byte {header[0]}"
-        )
+        raise VerificationError(Reason.VERSION, f"proof version: expected {PROTOCOL_VERSION}, found byte {header[0]}")
     if header[1] != params.number:
         raise VerificationError(
             Reason.UNKNOWN_PARAMETERS,

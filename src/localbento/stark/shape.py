@@ -305,9 +305,7 @@ def make_shape(system: System, params: ParameterSet, log_heights: tuple[int, ...
 TREE_NAMES = ("preprocessed", "main", "bus", "quotient")
 
 
-def _column_tree(
-    name: str, number: int, heights: tuple[HeightShape, ...], params: ParameterSet
-) -> TreeShape | None:
+def _column_tree(name: str, number: int, heights: tuple[HeightShape, ...], params: ParameterSet) -> TreeShape | None:
     present = [h for h in heights if h.widths[number]]
     if not present:
         return None
@@ -328,9 +326,7 @@ def make_layers(heights: list[int], params: ParameterSet) -> tuple[LayerShape, .
         bottom = top - LOG_FOLD
         between = tuple(h for h in heights if bottom < h < top)
         cells = E * sum(1 << (h - bottom) for h in (top, *between))
-        tree = TreeShape(
-            f"layer {len(layers)}", (bottom,), (cells,), bottom + params.log_blowup, params.cap
-        )
+        tree = TreeShape(f"layer {len(layers)}", (bottom,), (cells,), bottom + params.log_blowup, params.cap)
         layers.append(LayerShape(top, bottom, between, bottom in heights, tree))
         top = bottom
     return tuple(layers)

@@ -42,9 +42,7 @@ def verify(
     Raises: VerificationError, with the reason of the first check that fails.
     """
     if key.params.is_toy and not accept_toy:
-        raise VerificationError(
-            Reason.UNKNOWN_PARAMETERS, f"{key.params.name} is for tests: it proves nothing"
-        )
+        raise VerificationError(Reason.UNKNOWN_PARAMETERS, f"{key.params.name} is for tests: it proves nothing")
     public = check_public_values(key, public_values)
     elements = decode_proof(key.shape, proof)
     v = Native(elements, key.shape.head_elements)
@@ -63,9 +61,7 @@ def check_public_values(key: VerifyingKey, public_values: Sequence[int]) -> tupl
     except TypeError as error:
         raise VerificationError(Reason.PUBLIC_VALUES, "expected a sequence of integers") from error
     if len(found) != len(names):
-        raise VerificationError(
-            Reason.PUBLIC_VALUES, f"expected {len(names)} public values, found {len(found)}"
-        )
+        raise VerificationError(Reason.PUBLIC_VALUES, f"expected {len(names)} public values, found {len(found)}")
     for name, value in zip(names, found, strict=True):
         if isinstance(value, bool) or not hasattr(value, "__index__") or not 0 <= value < P:
             raise VerificationError(Reason.PUBLIC_VALUES, f"{name}: {value!r} is no integer in [0, p)")
@@ -133,9 +129,7 @@ def verify_with(v: Algebra, key: VerifyingKey, public_values: Sequence[Base]) ->
     transcript.absorb(MessageType.NONCE, [nonce])
     ground = v.to_bits(transcript.squeeze()[0])[: params.grinding]
     v.assert_bits_zero(ground, Reason.GRINDING, f"{params.grinding} bits")
-    indices = [
-        v.to_bits(transcript.squeeze()[0])[: shape.index_bits] for _ in range(params.queries)
-    ]
+    indices = [v.to_bits(transcript.squeeze()[0])[: shape.index_bits] for _ in range(params.queries)]
 
     # 8. The buses balance: published sums and the verifier's own messages cancel.
     public = public_sum(v, shape, challenges, public_values)
@@ -157,10 +151,7 @@ def verify_with(v: Algebra, key: VerifyingKey, public_values: Sequence[Base]) ->
 
     # 10. Each query: opened rows, DEEP words, layers, final polynomial.
     weights = batch_weights(v, batching, max(h.functions for h in shape.heights))
-    words = {
-        o.height.log_rows: DeepWord(v, o, weights, z, z * root_of_unity(o.height.log_rows))
-        for o in openings
-    }
+    words = {o.height.log_rows: DeepWord(v, o, weights, z, z * root_of_unity(o.height.log_rows)) for o in openings}
     column_caps = [main_cap, bus_cap, quotient_cap]
     if shape.fixed_tree is not None:
         column_caps.insert(0, [v.digest(d) for d in key.fixed_cap])
@@ -188,9 +179,7 @@ def refuse_base_field(v: Algebra, z: Ext) -> None:
     v.inverse(v.extension(frobenius) - z, Reason.POINT_IN_BASE_FIELD, "the out-of-domain point")
 
 
-def split_openings(
-    shape: Shape, at_z: Sequence[Ext], at_next: Sequence[Ext]
-) -> list[Openings]:
+def split_openings(shape: Shape, at_z: Sequence[Ext], at_next: Sequence[Ext]) -> list[Openings]:
     """The openings of each height.
 
     At z they are sent tree by tree (preprocessed, main, bus, quotient), in each the heights tallest first; so a
@@ -203,8 +192,7 @@ def split_openings(
             part += at_z[at : at + count]
             at += count
     return [
-        Openings(height, part, following)
-        for height, part, following in zip(shape.heights, parts, at_next, strict=True)
+        Openings(height, part, following) for height, part, following in zip(shape.heights, parts, at_next, strict=True)
     ]
 
 
