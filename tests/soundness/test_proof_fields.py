@@ -214,6 +214,9 @@ def test_o183_containers_of_bytes_are_equal_and_others_refused():
     case = honest(T4, ONE)
     for data in (bytearray(case.proof), memoryview(case.proof), memoryview(bytearray(case.proof))):
         assert verify(case.key, case.public, data, accept_toy=True).public_values == case.public
+    released = memoryview(case.proof)
+    released.release()
+    assert reason(case.key, case.public, released) is Reason.MALFORMED
     for data in (None, 7, 1.5, "proof", list(case.proof), np.frombuffer(case.proof, np.uint8), object()):
         assert reason(case.key, case.public, data) is Reason.MALFORMED
 

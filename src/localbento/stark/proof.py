@@ -76,7 +76,10 @@ def open_envelope(params: ParameterSet, data: bytes | bytearray | memoryview) ->
     """
     if not isinstance(data, bytes | bytearray | memoryview):
         raise VerificationError(Reason.MALFORMED, f"proof: expected bytes, found {type(data).__name__}")
-    raw = bytes(data)
+    try:
+        raw = bytes(data)
+    except ValueError as error:
+        raise VerificationError(Reason.MALFORMED, "proof: the memory view was released") from error
     if not raw.startswith(_NAME):
         raise VerificationError(Reason.MALFORMED, f"not an envelope of {PROTOCOL_NAME}")
     header = raw[len(_NAME) : len(_NAME) + 2]

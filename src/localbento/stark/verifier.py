@@ -6,6 +6,7 @@ all.  Source: docs/protocol.md, whose step numbers these are.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import index
 
 from localbento.errors import Reason, VerificationError
 from localbento.field.babybear import P, root_of_unity
@@ -62,10 +63,18 @@ def check_public_values(key: VerifyingKey, public_values: Sequence[int]) -> tupl
         raise VerificationError(Reason.PUBLIC_VALUES, "expected a sequence of integers") from error
     if len(found) != len(names):
         raise VerificationError(Reason.PUBLIC_VALUES, f"expected {len(names)} public values, found {len(found)}")
-    for name, value in zip(names, found, strict=True):
-        if isinstance(value, bool) or not hasattr(value, "__index__") or not 0 <= value < P:
-            raise VerificationError(Reason.PUBLIC_VALUES, f"{name}: {value!r} is no integer in [0, p)")
-    return tuple(int(value) for value in found)
+    return tuple(_canonical(name, value) for name, value in zip(names, found, strict=True))
+
+
+def _canonical(name: str, value: object) -> int:
+    """A Python or numpy integer in [0, p); a boolean is none."""
+    try:
+        number = None if isinstance(value, bool) else index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = None
+    if number is None or not 0 <= number < P:
+        raise VerificationError(Reason.PUBLIC_VALUES, f"{name}: not an integer in [0, p)")
+    return number
 
 
 def verify_with(v: Algebra, key: VerifyingKey, public_values: Sequence[Base]) -> None:
