@@ -90,7 +90,8 @@ def _extension(rng: np.random.Generator) -> dict[str, float]:
 def _commitment(rng: np.random.Generator, rows: int, threads: int) -> dict[str, float]:
     """Extend and hash 64 columns: cells of the extension per second, and how busy the cores are."""
     trace = _random(rng, (LEAF_TILES, rows, LANES))
-    ntt.coset_lde(_random(rng, (LEAF_TILES, 1 << 14, LANES)), 2, threads)  # kernels and pools are there before the clock runs
+    # kernels and threads are there before the clock runs
+    ntt.coset_lde(_random(rng, (LEAF_TILES, 1 << 14, LANES)), 2, threads)
     best, use = float("inf"), 0.0
     for _ in range(2):
         started, cpu = time.perf_counter(), time.process_time()
