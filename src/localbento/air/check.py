@@ -150,8 +150,10 @@ def check(
     traffic += _public_traffic(system, public_values)
     imbalances = _balance(system, traffic)
     return Report(
-        tuple(failures[:limit]), tuple(_explain(system, traffic, i) for i in imbalances[:limit]),
-        count, len(imbalances),
+        tuple(failures[:limit]),
+        tuple(_explain(system, traffic, i) for i in imbalances[:limit]),
+        count,
+        len(imbalances),
     )
 
 
@@ -163,8 +165,12 @@ def _messages(chip: RecordedChip, values: list[U64], rows: int) -> list[_Traffic
         parts = np.stack([np.broadcast_to(values[n], (rows,))[where] for n in m.components], axis=1)
         result.append(
             _Traffic(
-                chip.name, m.label, np.broadcast_to(values[m.bus_node], (rows,))[where].astype(np.int64),
-                where, m.sign * signed(times[where]), parts.astype(np.int64),
+                chip.name,
+                m.label,
+                np.broadcast_to(values[m.bus_node], (rows,))[where].astype(np.int64),
+                where,
+                m.sign * signed(times[where]),
+                parts.astype(np.int64),
             )
         )
     return result
@@ -176,8 +182,12 @@ def _public_traffic(system: System, public_values: Sequence[int]) -> list[_Traff
         parts = [public_values[c.index] if isinstance(c, Public) else c % P for c in m.components]
         result.append(
             _Traffic(
-                "verifier", f"public message {i}", np.array([m.bus.number]), np.array([0]),
-                np.array([m.sign]), np.array([parts], np.int64),
+                "verifier",
+                f"public message {i}",
+                np.array([m.bus.number]),
+                np.array([0]),
+                np.array([m.sign]),
+                np.array([parts], np.int64),
             )
         )
     return result

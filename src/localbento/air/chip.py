@@ -178,21 +178,37 @@ class Constraints:
         self._message((bus,), None, 1, message, uses, label, r, ops)
 
     def push_either(
-        self, flag: Expr, if_zero: Bus, if_one: Bus, message: tuple[Expr | int, ...], times: Expr | None = None,
+        self,
+        flag: Expr,
+        if_zero: Bus,
+        if_one: Bus,
+        message: tuple[Expr | int, ...],
+        times: Expr | None = None,
         label: str = "",
     ) -> None:
         """Hand over on one of two exchange buses of one width, by a boolean cell."""
         self._either(flag, if_zero, if_one, 1, message, times, label)
 
     def pull_either(
-        self, flag: Expr, if_zero: Bus, if_one: Bus, message: tuple[Expr | int, ...], times: Expr | None = None,
+        self,
+        flag: Expr,
+        if_zero: Bus,
+        if_one: Bus,
+        message: tuple[Expr | int, ...],
+        times: Expr | None = None,
         label: str = "",
     ) -> None:
         """Take from one of two exchange buses of one width, by a boolean cell."""
         self._either(flag, if_zero, if_one, -1, message, times, label)
 
     def _either(
-        self, flag: Expr, zero: Bus, one: Bus, sign: int, message: tuple[Expr | int, ...], times: Expr | None,
+        self,
+        flag: Expr,
+        zero: Bus,
+        one: Bus,
+        sign: int,
+        message: tuple[Expr | int, ...],
+        times: Expr | None,
         label: str,
     ) -> None:
         if zero.kind is not BusKind.EXCHANGE or one.kind is not BusKind.EXCHANGE or zero.width != one.width:
@@ -200,8 +216,15 @@ class Constraints:
         self._message((zero, one), flag, sign, message, times, label)
 
     def _message(
-        self, buses: tuple[Bus, ...], flag: Expr | None, sign: int, message: tuple[Expr | int, ...],
-        times: Expr | None, label: str, rank: int | None = None, ops: tuple[int, ...] = (),
+        self,
+        buses: tuple[Bus, ...],
+        flag: Expr | None,
+        sign: int,
+        message: tuple[Expr | int, ...],
+        times: Expr | None,
+        label: str,
+        rank: int | None = None,
+        ops: tuple[int, ...] = (),
     ) -> None:
         bus = buses[0]
         verb = "push" if sign > 0 else "pull"
@@ -264,8 +287,15 @@ def record(chip: type[Chip], name: str | None = None) -> RecordedChip:
     _refuse_unused(made.name, declarer, c)
     bits = frozenset(cell.node for cell in declarer.main if _is_bit(c, cell))
     return RecordedChip(
-        made.name, chip, graph, tuple(x.name for x in declarer.main), tuple(x.name for x in declarer.fixed),
-        bits, made.real().node, tuple(c.constraints), tuple(c.messages),
+        made.name,
+        chip,
+        graph,
+        tuple(x.name for x in declarer.main),
+        tuple(x.name for x in declarer.fixed),
+        bits,
+        made.real().node,
+        tuple(c.constraints),
+        tuple(c.messages),
     )
 
 

@@ -13,9 +13,7 @@ from localbento.air.expr import Op
 T = TypeVar("T")
 
 
-def evaluate(
-    chip: RecordedChip, fixed: Sequence[T], main: Sequence[T], constant: Callable[[int], T]
-) -> list[T]:
+def evaluate(chip: RecordedChip, fixed: Sequence[T], main: Sequence[T], constant: Callable[[int], T]) -> list[T]:
     """The value of every node of the chip's graph, in order.
 
     Assumes: `T` has +, - and *; mypy cannot state that without a protocol that numpy does not meet.

@@ -253,10 +253,7 @@ def constraint_program(
         some = chip.constraints[start : start + MAX_TERMS]
         a.combine(
             mix,
-            [
-                (a.node(k.node), Weight(WeightKind.LAMBDA, first_constraint + start + i))
-                for i, k in enumerate(some)
-            ],
+            [(a.node(k.node), Weight(WeightKind.LAMBDA, first_constraint + start + i)) for i, k in enumerate(some)],
         )
     total = -1
     for number, group in enumerate(groups):

@@ -52,7 +52,8 @@ def check_chip(chip: RecordedChip, max_degree: int) -> None:
             _check_provider(chip, flags, message)
         elif not flags.is_flag(message.times):
             raise _refuse(
-                chip, message.label,
+                chip,
+                message.label,
                 "the multiplicity is not shown to be 0 or 1, and 0 on an unused row, by constraints of the chip",
             )
 
@@ -81,9 +82,7 @@ class Flags:
     def __init__(self, chip: RecordedChip) -> None:
         self.chip = chip
         self.poly = Polynomials(chip)
-        self.known = {
-            p.normalized() for k in chip.constraints if (p := self.poly.expand(k.node)) is not None
-        }
+        self.known = {p.normalized() for k in chip.constraints if (p := self.poly.expand(k.node)) is not None}
         real = self.poly.expand(chip.real)
         if real is None or not (self.fixed_only(chip.real) or self._holds(real * (real - Poly.constant(1)))):
             msg = f"{chip.name}: real() is not boolean by a constraint of the chip"

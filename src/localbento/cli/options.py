@@ -13,7 +13,8 @@ Input = Annotated[str | None, typer.Option("--input", metavar="FILE|-", help="Th
 Encoding = Annotated[
     str,
     typer.Option(
-        "--input-encoding", metavar="NAME",
+        "--input-encoding",
+        metavar="NAME",
         help="raw: bytes as they are; words: integers in text, one u32 each; frame: u32 length, then the bytes; "
         "bytes, string: as RISC Zero's serializer writes a Vec<u8> or a String.",
     ),

@@ -59,13 +59,15 @@ class Limits:
     """Where segments end.
 
     `capacities`: the most rows a segment may have, by chip (`interpret_numbers.CHIP_NAMES`; a missing chip is not
-    limited).  `choose(rows)` names the profile of a finished segment.  `max_cycles` bounds the user cycles of the
+    limited).  `widen(rows)` is asked before a segment that has come to them is cut: other capacities, in which it may
+    grow on, or None.  `choose(rows)` names the profile of a finished segment.  `max_cycles` bounds the user cycles of the
     session as the released generation counts them, None for no bound.  `po2` is the size of the segments in which
     its cycles are counted; `v2_margin` what it keeps free in each, None for its own rule.
     """
 
     capacities: Mapping[str, int] = field(default_factory=dict)
     choose: Callable[[Mapping[str, int]], str] | None = None
+    widen: Callable[[Mapping[str, int]], Mapping[str, int] | None] | None = None
     max_cycles: int | None = None
     po2: int = DEFAULT_PO2
     v2_margin: int | None = None
@@ -90,4 +92,4 @@ def default_limits(max_cycles: int | None = None, po2: int = DEFAULT_PO2) -> Lim
     def choose(rows: Mapping[str, int]) -> str:
         return choose_profile({chip: count for chip, count in rows.items() if chip != "cycles"}).name
 
-    return Limits(largest.capacities, choose, max_cycles, po2)
+    return Limits(largest.capacities, choose, None, max_cycles, po2)

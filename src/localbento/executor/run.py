@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import numpy as np
@@ -80,11 +80,32 @@ class Runner:
         s[nr.S_COMPAT] = self._compat
         s[nr.S_V2_ON] = self._counting
         s[nr.S_V2_LIMIT] = self._v2_room - self._limits.margin
-        for i, name in enumerate(nr.CHIP_NAMES):
-            self.machine.caps[i] = self._limits.capacities.get(name, UNLIMITED)
-        # 2^24 / 5 - 1: differences of times are checked as 24 bits.
-        self.machine.caps[nr.C_CYCLES] = min(int(self.machine.caps[nr.C_CYCLES]), (1 << 24) // 5 - 1)
+        self._set_capacities(self._limits.capacities)
         self.machine.set_input(np.frombuffer(self._given.input_digest, "<u4").tolist())
+
+    def _set_capacities(self, capacities: Mapping[str, int]) -> None:
+        caps = self.machine.caps
+        for i, name in enumerate(nr.CHIP_NAMES):
+            caps[i] = capacities.get(name, UNLIMITED)
+        # 2^24 / 5 - 1: differences of times are checked as 24 bits.
+        caps[nr.C_CYCLES] = min(int(caps[nr.C_CYCLES]), (1 << 24) // 5 - 1)
+        self._widened_at = -1
+
+    def _widen(self) -> bool:
+        """Whether the segment may grow on in other limits, which are set then.
+
+        Limits that do not let a single instruction pass are not asked for twice.
+        """
+        s = self.machine.scalars
+        if self._limits.widen is None or self._widened_at == s[nr.S_CYCLE]:
+            return False
+        wider = self._limits.widen({**self._segmenter.rows(), "cycles": int(s[nr.S_CYCLE])})
+        if wider is None:
+            return False
+        self._set_capacities(wider)
+        self._widened_at = int(s[nr.S_CYCLE])
+        s[nr.S_PROBE] = 0  # the instruction that was fetched is executed in this segment after all
+        return True
 
     def run(self, stopped: Callable[[], bool] | None = None) -> Session | None:
         """Run to the end; None if `stopped()` said so at the end of a segment.
@@ -107,6 +128,7 @@ class Runner:
         if restart_v2:
             self.machine.control(interpret.DO_RESET)
             self.machine.control(interpret.DO_V2)
+        self._set_capacities(self._limits.capacities)
         code = self._segmenter.begin()
         if code:
             raise failure(self.machine, code)
@@ -145,7 +167,10 @@ class Runner:
                 else:
                     machine.control(interpret.DO_V2)
             case nr.X_CUT:
-                self._cut()
+                if not self._widen():
+                    self._cut()
+            case nr.X_TOO_LARGE if self._widen():
+                pass
             case nr.X_CONFLICT:
                 if self._conflicts.resolve():
                     self._split()

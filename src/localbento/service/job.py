@@ -183,9 +183,13 @@ class ProofJob:
 
     def _state(self, seconds: float) -> JobState:
         return JobState(
-            self._executed, self._cycles, len(self._waiting),
+            self._executed,
+            self._cycles,
+            len(self._waiting),
             tuple((name, step) for name, (_, _, step) in self._running.items()),
-            len(self._results), sum(r.cycles for r in self._results.values()), seconds,
+            len(self._results),
+            sum(r.cycles for r in self._results.values()),
+            seconds,
         )
 
 

@@ -91,18 +91,11 @@ def _run(runner: Runner, stopped: Callable[[], bool] | None) -> Session:
 
 
 def limits_of(profiles: Sequence["Profile"], segment_size: int | None, max_cycles: int | None) -> Limits:
-    """Where the segmenter must cut so that the largest of these profiles holds every segment."""
-    from localbento.circuits.rv32im.profiles import cheapest
+    """Where the segmenter must cut so that one of these profiles holds every segment, at little cost by cycle."""
+    from localbento.circuits.rv32im.profiles import Ladder
 
-    largest = max(profiles, key=lambda p: p.cells)
-    capacities = dict(largest.capacities)
-    if segment_size is not None:
-        capacities["cycles"] = segment_size
-
-    def choose(rows: Mapping[str, int]) -> str:
-        return cheapest(profiles, {chip: n for chip, n in rows.items() if chip != "cycles"}).name
-
-    return Limits(capacities, choose, max_cycles)
+    ladder = Ladder(profiles, segment_size)
+    return Limits(ladder.first(), ladder.choose, ladder.widen, max_cycles)
 
 
 def executor_input(

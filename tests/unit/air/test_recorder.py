@@ -69,7 +69,9 @@ def machine(n: int = 5):
     table = assemble(Table, {"uses": counts.astype(np.uint32)}, 2**17)
     publics = [int(v) for w in out for v in (w & 0xFFFF, w >> 16)]
     system = System(
-        "adder", (record(Add), record(Table)), tuple(f"v{i}" for i in range(2 * n)),
+        "adder",
+        (record(Add), record(Table)),
+        tuple(f"v{i}" for i in range(2 * n)),
         tuple(PublicMessage(SUMS, -1, (Public(2 * i), Public(2 * i + 1))) for i in range(n)),
     )
     fixeds = [assemble_fixed(Add, 2 * n), assemble_fixed(Table, 2**17)]
@@ -188,13 +190,14 @@ FREE = "not shown to be 0 or 1"
         (lambda self, c: c.pull(RANGE, (self.x,), 0 - self.real()), FREE),
         (lambda self, c: c.push(SUMS, (self.x, 0), self.real() - self.f), FREE),
         (lambda self, c: c.push(SUMS, (self.x, 0), 2 * self.real()), FREE),
-        (lambda self, c: (c.provide(RANGE, (self.f,), self.x)), r"\(1 - real\) \* uses"),
+        (lambda self, c: c.provide(RANGE, (self.f,), self.x), r"\(1 - real\) \* uses"),
         (lambda self, c: c.zero("big", self.x * self.x * self.x * self.x * self.f), "degree 5, allowed 4"),
     ],
 )
 def test_the_rules_refuse(body, message):
-    chip = _chip(lambda self, c: (c.zero("uses x", self.x * self.f * 0 + self.x - self.x * self.f), body(self, c)),
-                 x=Felt, f=Bit)
+    chip = _chip(
+        lambda self, c: (c.zero("uses x", self.x * self.f * 0 + self.x - self.x * self.f), body(self, c)), x=Felt, f=Bit
+    )
     with pytest.raises(CircuitError, match=message):
         check_chip(chip, 4)
 
@@ -214,6 +217,7 @@ def test_providers_are_ranked():
             c.zero("bound", (1 - self.is_real) * self.x)
             c.provide(OPS, (op, self.x), self.x, rank=OPS.ranks[op], ops=(op,))
             c.pull(OPS, (pulled, self.x))
+
         return _chip(body, x=Felt)
 
     check_chip(provider(2, 1), 4)

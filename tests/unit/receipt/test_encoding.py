@@ -57,8 +57,13 @@ def test_every_flipped_bit_is_refused_or_is_another_receipt_with_one_encoding():
 
 def plain(**changes):
     fields = {
-        "format": "localbento-receipt", "version": 1, "kind": "composite", "journal": b"", "segments": [],
-        "assumptions": [], "receipts": [],
+        "format": "localbento-receipt",
+        "version": 1,
+        "kind": "composite",
+        "journal": b"",
+        "segments": [],
+        "assumptions": [],
+        "receipts": [],
     }
     return msgpack.packb({**fields, **changes})
 

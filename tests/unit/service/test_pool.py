@@ -13,7 +13,7 @@ from localbento.errors import HostError, UsageError
 from localbento.service.worker.loop import Done, Failed, Lost, Started, Step, Task
 from localbento.service.worker.pool import Pool
 
-MODULE = '''
+MODULE = """
 import os, signal, time
 from pathlib import Path
 from localbento.errors import UsageError
@@ -29,7 +29,7 @@ def run(data, *, behaviour, flag="", seconds=0.0, progress):
         os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(seconds)
     return data[::-1]
-'''
+"""
 
 
 @pytest.fixture
@@ -39,8 +39,14 @@ def sample(tmp_path, monkeypatch):
     (tmp_path / "in").write_bytes(b"abc")
 
     def make(name, behaviour, memory=0, **options):
-        return Task(name, "sample_task", (tmp_path / "in",), tmp_path / f"{name}.out",
-                    {"behaviour": behaviour, "flag": str(tmp_path / "flag"), **options}, memory)
+        return Task(
+            name,
+            "sample_task",
+            (tmp_path / "in",),
+            tmp_path / f"{name}.out",
+            {"behaviour": behaviour, "flag": str(tmp_path / "flag"), **options},
+            memory,
+        )
 
     return make
 

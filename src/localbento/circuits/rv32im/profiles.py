@@ -124,3 +124,68 @@ def cheapest(candidates: Sequence[Profile], counts: Mapping[str, int]) -> Profil
     over = {chip: count for chip, count in counts.items() if count > most[chip]}
     msg = f"no profile holds this segment; rows beyond every profile: {over or 'none, but not all in one'}"
     raise ProvingError(msg)
+
+
+PROOF_CELLS = 2_000_000
+COLUMN_CELLS = 10_000
+"""What a proof costs beside its cells, in cells: in all, and for each opened column."""
+WORTH_IT = 0.99
+"""A segment grows on in a larger profile if a cycle then costs this much less."""
+
+
+class Ladder:
+    """Chooses cut and profile of a segment together, so that a cycle costs few cells.
+
+    A segment begins in the limits of the smallest profile.  When it has filled one, its rows so far say how they
+    grow; of all profiles that still hold it the one is taken that promises the fewest cells by cycle when it is
+    full.  If no profile promises less than the segment costs now, it is cut.
+    """
+
+    def __init__(self, profiles: Sequence[Profile], segment_size: int | None = None) -> None:
+        """`segment_size` bounds the cycles of a segment."""
+        self._profiles = sorted(profiles, key=lambda p: p.cells)
+        self._size = segment_size or machine.MAX_CYCLES
+
+    def first(self) -> dict[str, int]:
+        """The limits that a segment begins in."""
+        return self._limits(self._profiles[0])
+
+    def _limits(self, profile: Profile) -> dict[str, int]:
+        return {**profile.capacities, "cycles": self._size}
+
+    def choose(self, rows: Mapping[str, int]) -> str:
+        """The name of the cheapest profile that holds a finished segment."""
+        return cheapest(self._profiles, _chips(rows)).name
+
+    def widen(self, rows: Mapping[str, int]) -> dict[str, int] | None:
+        """Larger limits for a segment of these rows, or None if it should be cut.
+
+        `rows` includes the cycles so far.
+        """
+        counts, cycles = _chips(rows), rows["cycles"]
+        if cycles >= self._size:
+            return None
+        found = [p for p in self._profiles if p.fits(counts)]
+        now = min((cost(p) for p in found), default=None)
+        best, least = None, float("inf") if now is None else WORTH_IT * now / cycles
+        for profile in found:
+            reach = min(self._size, _reach(profile, counts, cycles))
+            if reach > cycles and cost(profile) / reach < least:
+                best, least = profile, cost(profile) / reach
+        return None if best is None else self._limits(best)
+
+
+def cost(profile: Profile) -> float:
+    """What a proof of this profile costs, in cells."""
+    return profile.cells + PROOF_CELLS + COLUMN_CELLS * profile.opened
+
+
+def _chips(rows: Mapping[str, int]) -> dict[str, int]:
+    return {chip: count for chip, count in rows.items() if chip != "cycles"}
+
+
+def _reach(profile: Profile, counts: Mapping[str, int], cycles: int) -> float:
+    """Cycles of the segment when it has filled this profile, if its rows grow on as they did."""
+    return min(
+        (cycles * profile.capacity(chip) / count for chip, count in counts.items() if count), default=float("inf")
+    )
