@@ -78,7 +78,7 @@ def test_a_handler_lies_in_kernel_memory_and_is_aligned(kind):
     for extra in (1, 2, 3):
         low = row["target.lo"] + extra
         refused("system", row | {"target.lo": low, "target_old.lo": low}, "word in its 64 KiB is 14 bits")
-    refused("system", row | {"user": 1}, "handlers run in machine mode", "region of the mode")
+    refused("system", row | {"user": 1}, "region of the mode")
 
 
 def test_no_row_chooses_between_the_dispatch_words():

@@ -101,8 +101,10 @@ class System(Chip):
         self._chain(c)
 
     def _modes(self, c: Constraints) -> None:
-        """`user` is the mode that the pc of `target` belongs to."""
-        c.zero("handlers run in machine mode", (self.ecall + self.trap) * self.user)
+        """`user` is the mode that the pc of `target` belongs to.
+
+        Handlers run in machine mode: with `user` the region that `_target` looks up would be none.
+        """
         c.zero("mret goes to user mode", self.mret * (1 - self.user))
         c.zero("the mode after the end is machine mode", (self.close + self.terminate) * self.user)
 
@@ -171,9 +173,7 @@ class System(Chip):
     def _chain(self, c: Constraints) -> None:
         words = [limb for word in self.words for limb in word]
         decoded = self.terminate + self.ecall + self.trap + self.mret
-        op = (
-            self.terminate * Op.MACHINE_ECALL + self.ecall * Op.USER_ECALL + self.trap * Op.TRAP + self.mret * Op.MRET
-        )
+        op = self.terminate * Op.MACHINE_ECALL + self.ecall * Op.USER_ECALL + self.trap * Op.TRAP + self.mret * Op.MRET
         c.pull(DECODE, (self.pc, op, 0, 0, 0, self.x, self.y, 0, 0), decoded, "the instruction")
         c.pull(CPU, (self.cycle, self.pc), decoded + self.split, "this step")
         going = self.resume + self.ecall + self.trap + self.mret
