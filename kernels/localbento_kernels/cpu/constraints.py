@@ -127,13 +127,14 @@ def eval_constraints(instructions: NDArray[np.int32], weights: Words, constants:
         mix uint32[5 * rows], coefficient by coefficient; scratch uint32[registers * block];
         first, last, rows and block are multiples of 16, and rows of block.
     """
+    work = len(scratch) - INVERSION_REGISTERS * block
     for i in range(len(places)):
         scratch[places[i] * block : (places[i] + 1) * block] = constants[i]
     for row in range(first, last, block):
         load_window(scratch, fixed, rows, windows[0, 0], windows[0, 1], windows[0, 2], block, row)
         load_window(scratch, main, rows, windows[1, 0], windows[1, 1], windows[1, 2], block, row)
         load_window(scratch, bus, rows, windows[2, 0], windows[2, 1], windows[2, 2], block, row)
-        run_block(instructions, weights, scratch, 0, block)
+        run_block(instructions, weights, scratch, work, block)
         for i in range(DEGREE):
             at = i * rows + row
             lanes.add(((mix, at), (mix, at), (scratch, (result + i) * block), block // LANES))

@@ -110,8 +110,9 @@ def barycentric_weights(points: Words, weights: Words, norm: Words, out: Words, 
     Shapes: points uint32[..]; weights, norm as `inverses`; out uint32[5 * plane]; first and last multiples of block.
     """
     n = block // LANES
+    to = 0 * block  # no literal: numba would compile what it calls once more for it
     for row in range(first, last, block):
-        inverses(scratch, 0, points, row, weights, norm, DEGREE * block, block)
+        inverses(scratch, to, points, row, weights, norm, DEGREE * block, block)
         lanes.scale(((scratch, 0), (scratch, 0), (points, row), block, n))
         for i in range(DEGREE):
             at = i * plane + row
@@ -208,7 +209,7 @@ def deep_word(batch: Words, sums: Words, word: Words, points: Words, at_z: Words
         at_next, norm_next as `inverses`; claims uint32[10].
     """
     n = block // LANES
-    value, inverse, total, work = 0, 5 * block, 10 * block, 15 * block
+    value, inverse, total, work = 0 * block, 5 * block, 10 * block, 15 * block
     for row in range(first, last, block):
         load_planes(scratch, total, word, rows, row, block)
         for part in range(2):

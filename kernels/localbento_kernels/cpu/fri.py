@@ -40,7 +40,7 @@ def fold(word: Words, n: int, inverses: Words, zeta: Words, half: Words, out: Wo
     Shapes: word uint32[5 * n]; out uint32[5 * n / 2]; inverses uint32[n / 2]: 1 / (2 x) at positions 2 j; zeta
         uint32[25]: X^i * zeta; half uint32[1]: 1/2; block divides last - first.
     """
-    v, even, odd = block // LANES, 0, 5 * block
+    v, even, odd = block // LANES, 0 * block, 5 * block
     for row in range(first, last, block):
         for i in range(DEGREE):
             e, o = even + i * block, odd + i * block

@@ -5,7 +5,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from localbento_kernels.cpu import lanes
-from localbento_kernels.cpu.constraints import load_window, run_block
+from localbento_kernels.cpu.constraints import INVERSION_REGISTERS, load_window, run_block
 from localbento_kernels.cpu.emitter import DEGREE
 from localbento_kernels.cpu.tiles import Words
 from localbento_kernels.cpu.vector import LANES, P
@@ -15,7 +15,7 @@ PRIME = np.uint32(P)
 
 @njit(nogil=True, cache=True)
 def helper_columns(instructions: NDArray[np.int32], weights: Words, constants: Words, places: NDArray[np.int32],
-                   fixed: Words, main: Words, windows: NDArray[np.int64], registers: int, result: int, results: int,
+                   fixed: Words, main: Words, windows: NDArray[np.int64], result: int, results: int,
                    bus: Words, cell: int, steps: Words, rows: int, scratch: Words, block: int,
                    first: int, last: int) -> int:  # fmt: skip
     """Fill a chip's helper columns on rows [first, last), and add their sum to `steps`.
@@ -25,13 +25,13 @@ def helper_columns(instructions: NDArray[np.int32], weights: Words, constants: W
 
     Returns: how many fingerprints were zero; if any, the columns are not to be used.
     """
-    n, zeros = block // LANES, 0
+    n, zeros, work = block // LANES, 0, len(scratch) - INVERSION_REGISTERS * block
     for i in range(len(places)):
         scratch[places[i] * block : (places[i] + 1) * block] = constants[i]
     for row in range(first, last, block):
         load_window(scratch, fixed, rows, windows[0, 0], windows[0, 1], windows[0, 2], block, row)
         load_window(scratch, main, rows, windows[1, 0], windows[1, 1], windows[1, 2], block, row)
-        zeros += run_block(instructions, weights, scratch, registers * block, block)
+        zeros += run_block(instructions, weights, scratch, work, block)
         for c in range(results):
             source = (result + c) * block
             at = (c % DEGREE) * rows + row

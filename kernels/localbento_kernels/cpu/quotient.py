@@ -67,7 +67,7 @@ def height_quotient(mix: Words, factors: Words, points: Words, bus: Words, sum_c
         without `has_sum` there is no rho.
     """
     n = block // LANES
-    now, after, total, part = 0, 5 * block, 10 * block, 15 * block
+    now, after, total, part = 0 * block, 5 * block, 10 * block, 15 * block
     start, end, work, rho = 20 * block, 21 * block, 22 * block, 24 * block
     for row in range(first, last, block):
         load_cells(scratch, now, bus, sum_cell, rows, row, block)

@@ -100,7 +100,7 @@ def _fill_chip(
         scratch = aligned(constraints.scratch_words(program.registers, BLOCK))
         found = logup.helper_columns(
             program.instructions, weights, values, places, fixed.reshape(-1), main.reshape(-1), looked_at,
-            program.registers, program.result, program.results, bus.reshape(-1),
+            program.result, program.results, bus.reshape(-1),
             DEGREE * chip.shape.helper_start, steps, rows, scratch, BLOCK, first, last,
         )  # fmt: skip
         zeros.append(found)
