@@ -94,7 +94,7 @@ class ProofJob:
         """
         started = time.monotonic()
         thread = threading.Thread(target=self._execute, args=(source,), daemon=True)
-        with Pool(self._workers, self._memory) as pool:
+        with Pool(self._workers, self._memory, (self._kind,)) as pool:
             thread.start()
             try:
                 while not (self._executed and not self._waiting and not pool.pending):

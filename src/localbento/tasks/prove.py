@@ -62,6 +62,11 @@ def run(segment: bytes, *, secret: bytes | None, threads: int, progress: Callabl
     return encode_segment(receipt)
 
 
+def warm() -> None:
+    """Load what every proof needs: chips, kernels, the preprocessed columns."""
+    segment_proving_key(min(profile_by_name().values(), key=lambda p: p.cells), 1)
+
+
 def refusal(features: tuple[str, ...]) -> str:
     """The one line for a run that has no proof yet."""
     return f"cannot be proved yet: the guest uses {', '.join(features)} (it executes: try bento execute)"

@@ -88,10 +88,16 @@ def task_function(kind: str) -> Callable[..., bytes]:
     return function
 
 
-def worker_main(pipe: Connection, parent: int) -> None:
-    """Run tasks from the pipe until it closes or the parent is gone."""
+def worker_main(pipe: Connection, parent: int, preload: tuple[str, ...] = ()) -> None:
+    """Run tasks from the pipe until it closes or the parent is gone.
+
+    `preload` names kinds that will be asked for: their modules are imported, and made warm where they have a `warm()`,
+    while there is nothing to do yet.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    for kind in preload:
+        _preload(kind)
     while True:
         try:
             task = pipe.recv()
@@ -103,6 +109,15 @@ def worker_main(pipe: Connection, parent: int) -> None:
             pipe.send(_run(task, pipe))
         except (BrokenPipeError, OSError):
             return
+
+
+def _preload(kind: str) -> None:
+    try:
+        warm = getattr(importlib.import_module(kind), "warm", None)
+        if warm is not None:
+            warm()
+    except Exception:  # whatever is wrong will be said by the first task of this kind
+        return
 
 
 def _end_with(parent: int) -> None:

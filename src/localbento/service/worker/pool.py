@@ -31,22 +31,28 @@ class _Worker:
 class Pool:
     """Workers that run tasks in the order of submission, as far as memory allows."""
 
-    def __init__(self, workers: int, memory_bytes: int) -> None:
-        """Start `workers` processes; `memory_bytes` is what all tasks together may use."""
+    def __init__(self, workers: int, memory_bytes: int, preload: tuple[str, ...] = ()) -> None:
+        """Up to `workers` processes; `memory_bytes` is what all tasks together may use.
+
+        One starts at once, the others when there is work for them.  `preload` names task kinds that workers make
+        ready for before they are asked.
+        """
         if workers < 1:
             msg = f"a pool needs at least one worker, found {workers}"
             raise ValueError(msg)
         self._context = multiprocessing.get_context("spawn")
         self._memory = memory_bytes
+        self._preload = preload
         self._waiting: deque[Task] = deque()
         self._crashes: dict[str, int] = {}
-        self._workers = [self._start() for _ in range(workers)]
+        self._most = workers
+        self._workers = [self._start()]
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.stop(at_once=kind is not None)
+        self.stop()
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -60,8 +66,8 @@ class Pool:
 
     @property
     def idle(self) -> int:
-        """Workers without a task."""
-        return sum(w.task is None for w in self._workers)
+        """Tasks that could start now, memory aside."""
+        return self._most - self.pending
 
     def submit(self, task: Task) -> None:
         """Queue a task.
@@ -75,6 +81,8 @@ class Pool:
             )
             raise HostError(msg)
         self._waiting.append(task)
+        if self.pending > len(self._workers) and len(self._workers) < self._most:
+            self._workers.append(self._start())
 
     def events(self, timeout: float | None = 0.0) -> Iterator[Event]:
         """What has happened, waiting up to `timeout` seconds for something to happen (None: for ever).
@@ -133,21 +141,15 @@ class Pool:
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=worker_main, args=(theirs, os.getpid()), daemon=True)
+        process = self._context.Process(target=worker_main, args=(theirs, os.getpid(), self._preload), daemon=True)
         process.start()
         theirs.close()
         return _Worker(process, ours)
 
-    def stop(self, *, at_once: bool = False) -> None:
-        """End all workers: after their task, or at once."""
+    def stop(self) -> None:
+        """End all workers at once: what they have finished is written, what they have not is nobody's."""
         for worker in self._workers:
-            if at_once or worker.task is not None:
-                worker.process.terminate()
-            else:
-                try:
-                    worker.pipe.send(None)
-                except (BrokenPipeError, OSError):
-                    worker.process.terminate()
+            worker.process.terminate()
         for worker in self._workers:
             worker.process.join(JOIN_SECONDS)
             if worker.process.is_alive():
