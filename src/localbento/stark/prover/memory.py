@@ -13,6 +13,8 @@ WORD = 4
 DIGEST_BYTES = 32
 ROW = WORD * LANES
 ELEMENT = WORD * EXTENSION_DEGREE
+TWIDDLE_SHARE = 6
+"""A transform's tables are this part of one extended tile; they stay for the next proof of the process."""
 BASE_BYTES = 8 << 20
 """What does not depend on the shape: scratch of all threads, code, small arrays."""
 
@@ -38,6 +40,7 @@ def predict_peak_bytes(shape: Shape, threads: int = 1) -> int:
     quotient, quotient_peak = tree(shape.quotient_tree)
     transform = threads * (ROW << shape.tallest)
     points = [1 << (h.log_rows + log_blowup) for h in heights]
+    tables = sum(ROW * count for count in points) // TWIDDLE_SHARE
 
     peaks = [trace(1) + extended(1) + max(transform, main_peak)]
     held = extended(1) + main
@@ -60,7 +63,7 @@ def predict_peak_bytes(shape: Shape, threads: int = 1) -> int:
         peaks.append(held + words + 3 * ELEMENT * count)
         words += ELEMENT * count
     peaks.append(held + _layers_peak(shape, words))
-    return max(peaks) + BASE_BYTES
+    return max(peaks) + tables + BASE_BYTES
 
 
 def _chunk_bytes(height: HeightShape) -> int:
