@@ -1,11 +1,14 @@
 """Running a guest without proof, and the files around it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from localbento.api.results import Cycles, Execution, Receipt
 from localbento.errors import UsageError
+
+if TYPE_CHECKING:
+    from localbento.executor.segment import Segment
 
 
 def image_id(program: bytes) -> bytes:
@@ -44,8 +47,11 @@ def execute(
     compat: str | None = None,
     stdout: BinaryIO | None = None,
     stderr: BinaryIO | None = None,
+    segments: Path | None = None,
 ) -> Execution:
     """Run a guest without proving anything.
+
+    `segments` names a folder that the segment files go to; they hold guest memory and are readable by their owner.
 
     Raises: UsageError for a bad program or option; GuestError if the guest fails.
     """
@@ -56,7 +62,8 @@ def execute(
     given = executor_input(
         stdin, env=env or {}, args=args, assumptions=[r.composite for r in assumptions], stdout=stdout, stderr=stderr
     )
-    session = execute_program(loaded, given, max_cycles=max_cycles, compat=compat)
+    on_segment = None if segments is None else _storing(segments)
+    session = execute_program(loaded, given, max_cycles=max_cycles, compat=compat, on_segment=on_segment)
     return Execution(
         image_id=session.image_id,
         exit_code=session.exit_code,
@@ -70,6 +77,21 @@ def execute(
         instructions=session.instructions,
         seconds=session.seconds,
     )
+
+
+def _storing(folder: Path) -> Callable[["Segment"], None]:
+    from localbento.service.job import store_segment
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"--segments: cannot make {str(folder)!r}: {error.strerror}"
+        raise UsageError(msg) from error
+
+    def store(segment: "Segment") -> None:
+        store_segment(folder, segment.index, segment.to_bytes())
+
+    return store
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -18,21 +18,34 @@ MIX = (
 
 
 class Proof(Protocol):
-    """What is measured of a finished job."""
-
-    cycles: int
-    segments: int
-    seconds: float
-    proving_seconds: float
-    peak_bytes: int
-    steps: Mapping[str, float]
-    profiles: tuple[int, ...]
-    seal_bytes: int
+    """What is measured of a finished job: `api.ProofResult`."""
 
     @property
-    def cycles_per_second(self) -> float:
-        """Executed cycles by second of the whole job."""
-        ...
+    def cycles(self) -> int: ...  # noqa: D102
+
+    @property
+    def segments(self) -> int: ...  # noqa: D102
+
+    @property
+    def seconds(self) -> float: ...  # noqa: D102
+
+    @property
+    def proving_seconds(self) -> float: ...  # noqa: D102
+
+    @property
+    def peak_bytes(self) -> int: ...  # noqa: D102
+
+    @property
+    def steps(self) -> Mapping[str, float]: ...  # noqa: D102
+
+    @property
+    def profiles(self) -> tuple[int, ...]: ...  # noqa: D102
+
+    @property
+    def seal_bytes(self) -> int: ...  # noqa: D102
+
+    @property
+    def cycles_per_second(self) -> float: ...  # noqa: D102
 
 
 class Pipeline(Protocol):

@@ -1,6 +1,7 @@
 """`bento execute` and `bento image-id`."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,6 +32,9 @@ def execute(
     compat: Annotated[
         str | None, typer.Option("--compat", metavar="v2", help="Follow the released generation word for word.")
     ] = None,
+    segments: Annotated[
+        Path | None, typer.Option("--segments", metavar="DIR", help="Write the segment files here (bento inspect).")
+    ] = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -50,6 +54,7 @@ def execute(
         compat=compat,
         stdout=sys.stderr.buffer if as_json else sys.stdout.buffer,
         stderr=sys.stderr.buffer,
+        segments=segments,
     )
     if journal is not None:
         show.write_bytes(str(journal), result.journal or b"")

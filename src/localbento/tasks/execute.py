@@ -45,8 +45,9 @@ def execute_program(
     *,
     max_cycles: int | None,
     compat: str | None,
+    on_segment: Callable[["Segment"], None] | None = None,
 ) -> Session:
-    """Run without building segments; they are counted as `bento prove` would cut them.
+    """Run; without `on_segment` no segments are built, only counted as `bento prove` would cut them.
 
     Raises: UsageError for an unknown `compat`; GuestError if the guest fails.
     """
@@ -59,7 +60,7 @@ def execute_program(
         msg = f"--compat: expected v2, found {compat!r}"
         raise UsageError(msg) from None
     limits = limits_of(profiles(), None, max_cycles) if rules is Compat.OWN else Limits(max_cycles=max_cycles)
-    return _run(Runner(program.image, program.kernel_sha256, given, limits, None, Mode.COUNT, rules), None)
+    return _run(Runner(program.image, program.kernel_sha256, given, limits, on_segment, Mode.COUNT, rules), None)
 
 
 def run_session(
