@@ -19,6 +19,7 @@ from rv32im_judge import UNCHECKED
 from rv32im_run import CHIPS, Run, recorded, unit_result
 
 from localbento.air.bus import BusKind
+from localbento.air.chip import assemble
 from localbento.air.expr import Op
 from localbento.circuits.rv32im.buses import DECODE, OPCODE, RANGE, UNIT, Range, Region
 from localbento.circuits.rv32im.opcodes import table
@@ -212,9 +213,111 @@ def base_rows(seed=21):
     return rows
 
 
+def with_cells(row, chip, **cells):
+    """A row with some cells set, by name (with `__` for a dot)."""
+    changed = list(row)
+    for name, value in cells.items():
+        changed[chip.main.index(name.replace("__", "."))] = value % P
+    return changed
+
+
+def division(op, n, d, q, r, **cells):
+    """A row of `div` as its `fill` makes it of any record, right or wrong, with some cells set."""
+    filled = CHIPS["div"].fill(np.array([[op, n, d, q, r, 1, 1]], np.uint32))
+    column = assemble(CHIPS["div"], filled, 1)[:, 0]
+    return with_cells([int(x) for x in column], recorded("div"), **cells)
+
+
+def wrapping_sums():
+    """(low, high): sums of low and of high limbs that look like a negation if the low rule is left out."""
+    inverse = pow(1 << 16, -1, P)
+    for low in range(1, 2 * 0xFFFF):
+        high = -low * inverse % P
+        if low != 1 << 16 and high <= 2 * 0xFFFF:
+            yield low, high
+
+
+def directed(rng):
+    """Rows that the blind search does not find: by chip and label."""
+    low, high = next(iter(wrapping_sums()))
+    size = (max(0, low - 0xFFFF), max(0, high - 0xFFFF))
+    size = (max(size[0], 1), size[1])
+    other = (low - size[0]) | (high - size[1]) << 16
+    magnitude = size[0] | size[1] << 16
+    negative = (1 << 32) - magnitude
+    big = 0x7FFF_FFFF
+    rows = {
+        ("div", "|q| |d| has no high word"): division(Unit.DIVU, 1, 3, 2863311531, 0),
+        ("div", "r_abs.lo is 16 bits"): division(
+            Unit.DIV, 2**32 - 7, 3, 2**32 - 4, 5, r_abs__lo=-5, r_abs__hi=0, carry=0
+        ),
+        ("div", "r_abs.hi is 16 bits"): division(
+            Unit.DIV, 2**32 - 2**20, 3 << 16, 2**32 - 6, 2 << 16, r_abs__lo=0, r_abs__hi=-2, carry=0
+        ),
+        ("div", "low limb of -r"): division(
+            Unit.DIV, negative, big, 0, other, r_abs__lo=size[0], r_abs__hi=size[1], carry=0
+        ),
+        ("div", "low limb of -q"): division(
+            Unit.DIV, negative, 1, other, 0, q_abs__lo=size[0], q_abs__hi=size[1], carry=0
+        ),
+    }
+    for i in range(3):
+        rows["mul", f"carry {i} is small"] = wrong_carry(i, rng)
+    rows["decode", "bad_mret is a bit"] = two_kinds_less_one(rng)
+    return rows
+
+
+def wrong_carry(place, rng):
+    """A product with a wrong limb, whose carry is no small number; the limbs above make up for it."""
+    chip = recorded("mul")
+    look = Row(chip).look
+    while True:
+        a, b = rng.randrange(1 << 32), rng.randrange(1 << 32)
+        product = a * b
+        record = [Unit.MULHU, a, b, product & 0xFFFF_FFFF, product >> 32, 1, 1]
+        row = [int(x) for x in assemble(CHIPS["mul"], CHIPS["mul"].fill(np.array([record], np.uint32)), 1)[:, 0]]
+        at = lambda i, row=row: sum(  # noqa: E731 - what limb i adds up to, without a carry
+            row[chip.main.index(f"a[{k}]")] * row[chip.main.index(f"b[{j}]")] << 8 * (k + j - 2 * i)
+            for k in range(4) for j in range(4) if k + j in (2 * i, 2 * i + 1)
+        )
+        carry = row[chip.main.index(f"carry[{place - 1}]")] if place else 0
+        out = rng.randrange(1 << 16)
+        carry = (at(place) + carry - out) * pow(1 << 16, -1, P) % P
+        row = with_cells(row, chip, **{f"out[{place}]": out, f"carry[{place}]": carry})
+        for i in range(place + 1, 4):
+            value = (at(i) + carry) % P
+            carry = value >> 16
+            row = with_cells(row, chip, **{f"out[{i}]": value & 0xFFFF, f"carry[{i}]": carry})
+        if set(look(row)) == {f"carry {place} is small"}:
+            return row
+
+
+def two_kinds_less_one(rng):
+    """Three kinds of instruction with flags 1, 1 and -1."""
+    run = Run(5, user=True)
+    run.step(0x33 | 9 << 7 | 0 << 15 | 2 << 20)  # add s1, x0, sp: rs1 and rs2 as in mret
+    column = [int(x) for x in run.matrices(spare=0)["decode"][:, 0]]
+    chip = recorded("decode")
+    inverse = pow(9, -1, P)
+    start = with_cells(column, chip, reg=0, load=1, jal=1, bad_mret=-1, inverse=inverse)
+    names = ("reg", "load", "jal", "bad_mret", "inverse", "form", "table_op", "user", "pc", "no_rd")
+    touched = frozenset(chip.main.index(n) for n in names)
+    search = Search(Row(chip), "bad_mret is a bit", rng)
+    while True:
+        search.left = 10000
+        found = search.repair(start, touched, 14)
+        if found is not None:
+            return found
+
+
 def main():
-    rng = random.Random(1)
+    rng = random.Random(int(sys.argv.pop(1)) if len(sys.argv) > 1 and sys.argv[1].isdigit() else 1)
     stored = json.loads(STORE.read_text()) if STORE.exists() else {}
+    for (name, label), row in directed(rng).items():
+        failing = set(Row(recorded(name)).look(row))
+        if failing != {label}:
+            raise SystemExit(f"{name}, {label}: expected a row that fails this alone, found {failing}")
+        stored.setdefault(name, {})[label] = row
     rows = base_rows()
     names = sys.argv[1:] or [n for n in CHIPS if n != "tables"]
     for name in names:
@@ -230,7 +333,7 @@ def main():
             for depth, budget in ((0, 30000), (1, 10000), (2, 10000), (3, 20000), (5, 20000), (8, 20000), (12, 30000)):
                 search = Search(row, label, rng)
                 search.left = budget
-                for base in rng.sample(rows[name], len(rows[name])):
+                for base in [*rows[name][-2:], *rng.sample(rows[name], min(250, len(rows[name])))]:
                     result = search.from_base(base, depth)
                     if result is not None or search.left <= 0:
                         break
