@@ -56,7 +56,6 @@ from localbento_kernels.cpu.interpret_units import (
 def main_loop(counting: bool, recording: bool) -> Callable[[int], int]:
     """The main loop of a mode.  Its branches on the two flags are decided when it is compiled."""
 
-    @helper
     def loop(m: int) -> int:
         fuel = budget(m)
         pc = get(m, A_SCALARS, nr.S_PC)
@@ -410,4 +409,8 @@ def main_loop(counting: bool, recording: bool) -> Callable[[int], int]:
         settle(m, fuel)
         return code
 
-    return loop
+    # The name goes into the symbol of the machine code.  With one name for all modes, code that different processes
+    # compiled could clash when it is loaded from the disk cache: the linker takes the first symbol of a name.
+    loop.__name__ = loop.__qualname__ = "loop" + "_counting" * counting + "_recording" * recording
+    compiled: Callable[[int], int] = helper(loop)
+    return compiled
