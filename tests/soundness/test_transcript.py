@@ -86,7 +86,8 @@ def _lenient(cls, key, matrices, public):
     "public",
     [(), (3, 5, 20, 1), (3, 5, 20, 1, 2, 3), (3, 5, 20, 1, P), (3, 5, 20, 1, -1), (3, 5, 20, 1, 2.0), "12345", None,
      (3, 5, 20, 1, True), (3, 5, 20, 1, None), 7, (3, 5, 20, 1, float("nan")),
-     (3, 5, 20, 1, np.array([1, 2])), np.zeros((5, 2), np.int64), (3, 5, 20, 1, np.bool_(True)), (3, 5, 20, 1, 1 << 20000)],
+     (3, 5, 20, 1, np.array([1, 2])), np.zeros((5, 2), np.int64), (3, 5, 20, 1, np.bool_(True)),
+     (3, 5, 20, 1, 1 << 20000)],
 )  # fmt: skip
 def test_a3_a4_other_public_values_are_refused_cleanly(public):
     case = honest(T4, MANY)
