@@ -5,6 +5,7 @@ docs/protocol.md, "Buses" (the two kinds of bus, ranks, the is_real rule).
 """
 
 from collections.abc import Sequence
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -38,6 +39,7 @@ def check_system(system: System, max_degree: int, rows: Sequence[int]) -> None:
     check_counts(system, rows)
 
 
+@cache
 def check_chip(chip: RecordedChip, max_degree: int) -> None:
     """Degrees, multiplicities and ranks of one chip."""
     for constraint in chip.constraints:
@@ -230,6 +232,7 @@ def _at(chip: RecordedChip, node: int, at: dict[int, int]) -> int:
             return at[node]
 
 
+@cache
 def check_padding(chip: RecordedChip, rows: int) -> None:
     """The padding row satisfies every constraint and sends nothing, on every row of the preprocessed columns."""
     main = [chip.chip.padding.get(name, 0) for name in chip.main]
@@ -277,6 +280,7 @@ def check_counts(system: System, rows: Sequence[int]) -> None:
             raise CircuitError(msg)
 
 
+@cache
 def _count(chip: RecordedChip, message: Message, rows: int) -> int:
     flags = Flags(chip)
     if not flags.fixed_only(message.times):

@@ -10,6 +10,9 @@ from localbento import __version__
 from localbento.cli import bench, execute, inspect, prove, receipt, security
 from localbento.errors import LocalBentoError
 
+# numpy's matrix products are small here: threads of their own only get in each other's way.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 

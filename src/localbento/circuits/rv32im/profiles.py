@@ -64,6 +64,12 @@ class Profile:
         """Base columns that a query opens."""
         return opened_width(self.copies, self.log_heights)
 
+    def has_room(self, counts: Mapping[str, int]) -> bool:
+        """Whether any next instruction fits after these rows."""
+        return all(
+            counts.get(chip, 0) + NEXT_ROWS.get(chip, 0) <= self.capacity(chip) for chip in {*counts, *NEXT_ROWS}
+        )
+
     def fits(self, counts: Mapping[str, int]) -> bool:
         """Whether these rows of each chip fit."""
         return all(count <= self.capacity(chip) for chip, count in counts.items())
@@ -131,6 +137,23 @@ COLUMN_CELLS = 10_000
 """What a proof costs beside its cells, in cells: in all, and for each opened column."""
 WORTH_IT = 0.99
 """A segment grows on in a larger profile if a cycle then costs this much less."""
+LINEAR = frozenset(
+    {"alu_reg", "alu_imm", "word", "part", "branch", "const", "jalr", "bitwise", "less", "shift", "mul", "div"}
+)
+"""Chips whose rows grow with the cycles.  Those of the others (first touches, calls) come in bursts and grow slower:
+they are expected to grow with the square root."""
+GROWTH = 1.02
+"""A profile in which a segment can grow by less than this is no way on."""
+NEXT_ROWS: Mapping[str, int] = MappingProxyType(
+    {
+        **dict.fromkeys(LINEAR, 1), "decode": 1, "peek": 1, "slow_fetch": 1, "system": 4, "access": 28,
+        "page": 4, "page_block": 128, "node": 88, "poseidon2": 432,
+    }
+)  # fmt: skip
+"""What the next instruction and the end of the segment may take, of each chip: a segment grows in a profile only
+while this fits, whatever the instruction is.  A profile that leaves one of these chips out serves as a last choice."""
+TOO_DEAR = 400
+"""Cells by cycle above which a segment is not cut while any profile has room."""
 
 
 class Ladder:
@@ -148,7 +171,7 @@ class Ladder:
 
     def first(self) -> dict[str, int]:
         """The limits that a segment begins in."""
-        return self._limits(self._profiles[0])
+        return self._limits(next((p for p in self._profiles if p.has_room({})), self._profiles[-1]))
 
     def _limits(self, profile: Profile) -> dict[str, int]:
         return {**profile.capacities, "cycles": self._size}
@@ -165,12 +188,13 @@ class Ladder:
         counts, cycles = _chips(rows), rows["cycles"]
         if cycles >= self._size:
             return None
-        found = [p for p in self._profiles if p.fits(counts)]
-        now = min((cost(p) for p in found), default=None)
-        best, least = None, float("inf") if now is None else WORTH_IT * now / cycles
-        for profile in found:
+        now = min((cost(p) for p in self._profiles if p.fits(counts)), default=float("inf")) / cycles
+        best, least = None, float("inf") if now > TOO_DEAR else WORTH_IT * now
+        for profile in self._profiles:
+            if not profile.has_room(counts):
+                continue
             reach = min(self._size, _reach(profile, counts, cycles))
-            if reach > cycles and cost(profile) / reach < least:
+            if reach > GROWTH * cycles and cost(profile) / reach < least:
                 best, least = profile, cost(profile) / reach
         return None if best is None else self._limits(best)
 
@@ -186,6 +210,9 @@ def _chips(rows: Mapping[str, int]) -> dict[str, int]:
 
 def _reach(profile: Profile, counts: Mapping[str, int], cycles: int) -> float:
     """Cycles of the segment when it has filled this profile, if its rows grow on as they did."""
-    return min(
-        (cycles * profile.capacity(chip) / count for chip, count in counts.items() if count), default=float("inf")
-    )
+    reach = float("inf")
+    for chip, count in counts.items():
+        if count:
+            growth = profile.capacity(chip) / count
+            reach = min(reach, cycles * (growth if chip in LINEAR else growth**2))
+    return reach
