@@ -37,7 +37,15 @@ TIGHT = {
 
 
 class ProvableMachine(Machine):
-    """Address traps end an execution: no kernel handles them, and they have no proof."""
+    """Address traps end an execution: no kernel handles them, and they have no proof.
+
+    Nor has an instruction in the last word of memory, which has no link.
+    """
+
+    def _check_fetch(self):
+        if self.pc == 0xFFFF_FFFC:
+            raise MachineError(Trap.INSTRUCTION_FAULT, self.pc, None, "the last word")
+        super()._check_fetch()
 
     def _take_trap(self, cause, word, detail):
         if cause not in (Trap.ILLEGAL_INSTRUCTION, Trap.BREAKPOINT):
