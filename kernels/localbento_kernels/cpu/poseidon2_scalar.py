@@ -34,7 +34,7 @@ def _power_7(x: Any) -> Any:
 
 
 @njit(nogil=True, cache=True)
-def _external(x: Words) -> None:
+def external(x: Words) -> None:
     """M4 on each group of four, and the sum of all groups added to each; sums of at most 112 p."""
     sums = np.zeros(4, np.uint64)
     mixed = np.empty(WIDTH, np.uint64)
@@ -52,7 +52,7 @@ def _external(x: Words) -> None:
 @njit(nogil=True, cache=True)
 def permute_mont(x: Words, outer: Words, inner: Words, diagonal: Words) -> None:
     """The permutation of one state in Montgomery form, in place."""
-    _external(x)
+    external(x)
     for r in range(FULL_ROUNDS):
         if r == FULL_ROUNDS // 2:
             for k in range(PARTIAL_ROUNDS):
@@ -65,7 +65,7 @@ def permute_mont(x: Words, outer: Words, inner: Words, diagonal: Words) -> None:
                     x[i] = mont_add(reduced, mont_mul(x[i], diagonal[i]))
         for i in range(WIDTH):
             x[i] = _power_7(mont_add(x[i], outer[WIDTH * r + i]))
-        _external(x)
+        external(x)
 
 
 @njit(nogil=True, cache=True)

@@ -355,12 +355,14 @@ def _matrix(chip: type[Chip], filled: Columns, rows: int, *, fixed: bool) -> Mat
     matrix = np.zeros((len(arrays), rows), np.uint32)
     for row, array, name in zip(matrix, arrays, names, strict=True):
         values = np.asarray(array)
-        if np.any((values < 0) | (values >= P)):
+        signed = values.dtype.kind not in "bu"
+        if values.size and (int(values.max()) >= P or (signed and int(values.min()) < 0)):
             msg = f"{chip.__name__}: column {name!r} holds a value outside [0, p)"
             raise ValueError(msg)
-        if not fixed:
-            row[used:] = chip.padding.get(name, 0)
         row[:used] = values
+        rest = 0 if fixed else chip.padding.get(name, 0)
+        if rest:
+            row[used:] = rest
     return matrix
 
 

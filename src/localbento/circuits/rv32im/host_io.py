@@ -20,8 +20,7 @@ from localbento.riscv import abi
 
 QUARTER: Final = pow(4, -1, P)
 A0, A1, A2, A7 = (
-    abi.MACHINE_REGISTERS // 4 + r
-    for r in (abi.Register.A0, abi.Register.A1, abi.Register.A2, abi.Register.A7)
+    abi.MACHINE_REGISTERS // 4 + r for r in (abi.Register.A0, abi.Register.A1, abi.Register.A2, abi.Register.A7)
 )
 
 

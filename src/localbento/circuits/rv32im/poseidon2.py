@@ -5,7 +5,7 @@ u = x^3 and its result u^2 x; everything between S-boxes is linear and takes non
 twice and 21 partial ones is narrower and has more cells: docs/decisions/0012-poseidon2-chip.md.)
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, TypeAlias
 
@@ -154,9 +154,9 @@ class Poseidon2(Chip):
             c.equal(f"capacity {i}", cell, out[RATE + i])
 
     @staticmethod
-    def fill(r: "Permutations", trace: "Callable[[U32], U32] | None" = None) -> Columns:
-        """Columns of n permutations; `trace` is a faster `permutation_columns` if the caller has one."""
-        cells = (permutation_columns if trace is None else trace)(r.state)
+    def fill(r: "Permutations") -> Columns:
+        """Columns of n permutations."""
+        cells = r.columns
         at = iter(range(len(cells)))
 
         def take(count: int) -> list[U32]:
@@ -175,7 +175,10 @@ class Poseidon2(Chip):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Permutations:
-    """Permutations to prove: uint32[n] each, `state` uint32[n, 24] canonical; `sponge`, `last` are 0 or 1."""
+    """Permutations to prove: uint32[n] each; `sponge`, `last` are 0 or 1.
+
+    `state` is uint32[n, 24], canonical; `columns` uint32[418, n] is what `permutation_columns` gives for it.
+    """
 
     sponge: U32
     last: U32
@@ -184,6 +187,7 @@ class Permutations:
     direction: U32
     block: U32
     state: U32
+    columns: U32
 
 
 def _full_round(

@@ -183,5 +183,3 @@ def _sum_is(
     low, high = (digit + four * 4 for digit, four in zip(digits, fours, strict=True))
     c.equal(f"{label}, low limb", sums[0], out.lo + low * LIMB)
     c.equal(f"{label}, high limb", sums[1] + low, out.hi + high * LIMB)
-
-

@@ -1,11 +1,10 @@
 """From touched pages to everything that is hashed: digests of pages and nodes, and the permutations behind them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from localbento.circuits.rv32im.paging import (
     BLOCK_WORDS,
@@ -19,8 +18,14 @@ from localbento.circuits.rv32im.paging import (
 from localbento.circuits.rv32im.poseidon2 import DIGEST_CELLS, RATE, WIDTH, Permutations
 from localbento.circuits.rv32im.records import U32, PageRecords
 
-Permute: TypeAlias = Callable[[NDArray[np.uint64]], NDArray[np.uint64]]
-"""The permutation of uint64[n, 24], canonical."""
+T = TypeVar("T")
+
+CAPACITY_CELLS: Final = WIDTH - RATE
+DIGEST: Final = slice(-CAPACITY_CELLS - DIGEST_CELLS, -CAPACITY_CELLS)
+"""Where the digest stands in a permutation's columns; the capacity is last."""
+
+PermutationColumns: TypeAlias = Callable[[U32], U32]
+"""As `poseidon2.permutation_columns`, or faster."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +39,7 @@ class Hashed:
     after: U32
 
 
-def hash_memory(pages: PageRecords, siblings: Mapping[int, U32], permute: Permute) -> Hashed:
+def hash_memory(pages: PageRecords, siblings: Mapping[int, U32], columns: PermutationColumns) -> Hashed:
     """Hash the touched pages and the tree above them.
 
     `siblings` are the digests of untouched neighbours by heap number.
@@ -44,37 +49,39 @@ def hash_memory(pages: PageRecords, siblings: Mapping[int, U32], permute: Permut
     changed = np.flatnonzero(dirty)
     words = np.concatenate([pages.before, pages.after[changed]])
     identity = np.concatenate([pages.index, pages.index[changed]])
-    direction = np.concatenate(
-        [np.full(len(pages.index), IN, np.uint32), np.full(len(changed), OUT, np.uint32)]
-    )
-    digests, sponges = _sponges(words, identity, direction, permute)
+    direction = np.repeat(np.array([IN, OUT], np.uint32), [len(pages.index), len(changed)])
+    digests, sponges = _sponges(words, identity, direction, columns)
     before = digests[: len(pages.index)]
     after = before.copy()
     after[changed] = digests[len(pages.index) :]
     leaves = PageDigests(pages.index, dirty, before, after)
-    nodes, hashes = _tree(leaves, siblings, permute)
-    permutations = _joined(sponges, hashes)
-    return Hashed(leaves, nodes, permutations, nodes.before[-1], nodes.after[-1])
+    nodes, hashes = _tree(leaves, siblings, columns)
+    return Hashed(leaves, nodes, join(Permutations, [*sponges, *hashes]), nodes.before[-1], nodes.after[-1])
 
 
-def _sponges(words: U32, identity: U32, direction: U32, permute: Permute) -> tuple[U32, Permutations]:
-    """Digests of pages uint32[n, 256], and the 32 permutations of each."""
-    count = len(words)
-    state = np.zeros((count, WIDTH), np.uint64)
-    inputs = np.zeros((count, PAGE_BLOCKS, WIDTH), np.uint32)
+def join(kind: type[T], parts: Sequence[T]) -> T:
+    """Records of arrays, one after the other."""
+    fields = kind.__dataclass_fields__  # type: ignore[attr-defined]
+    arrays = ([getattr(part, name) for part in parts] for name in fields)
+    axes = (1 if name == "columns" else 0 for name in fields)
+    return kind(*(np.concatenate(items, axis=axis) for items, axis in zip(arrays, axes, strict=True)))
+
+
+def _sponges(words: U32, identity: U32, direction: U32, columns: PermutationColumns) -> tuple[U32, list[Permutations]]:
+    """Digests of pages uint32[n, 256], and their permutations, block by block."""
+    one, zero = np.ones(len(words), np.uint32), np.zeros(len(words), np.uint32)
+    state = np.zeros((len(words), WIDTH), np.uint32)
+    found: list[Permutations] = []
     for block in range(PAGE_BLOCKS):
         part = words[:, block * BLOCK_WORDS : (block + 1) * BLOCK_WORDS]
         state[:, 0:RATE:2], state[:, 1:RATE:2] = part & 0xFFFF, part >> 16
-        inputs[:, block] = state
-        state = permute(state)
-    rows = count * PAGE_BLOCKS
-    number = np.tile(np.arange(PAGE_BLOCKS, dtype=np.uint32), count)
-    permutations = Permutations(
-        sponge=np.ones(rows, np.uint32), last=(number == PAGE_BLOCKS - 1).astype(np.uint32),
-        uses=np.zeros(rows, np.uint32), id=np.repeat(identity, PAGE_BLOCKS),
-        direction=np.repeat(direction, PAGE_BLOCKS), block=number, state=inputs.reshape(rows, WIDTH),
-    )  # fmt: skip
-    return state[:, :DIGEST_CELLS].astype(np.uint32), permutations
+        made = columns(state)
+        last = one if block == PAGE_BLOCKS - 1 else zero
+        number = np.full(len(words), block, np.uint32)
+        found.append(Permutations(one, last, zero, identity, direction, number, state, made))
+        state = state.copy()
+        state[:, RATE:] = made[-CAPACITY_CELLS:].T
+    return found[-1].columns[DIGEST].T, found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,22 +94,23 @@ class _Level:
     after: U32
 
 
-def _tree(pages: PageDigests, siblings: Mapping[int, U32], permute: Permute) -> tuple[NodeRecords, U32]:
-    """Nodes from the deepest to the root, and the states that were permuted for them."""
+def _tree(
+    pages: PageDigests, siblings: Mapping[int, U32], columns: PermutationColumns
+) -> tuple[NodeRecords, list[Permutations]]:
+    """Nodes from the deepest to the root, and the permutations that hash them."""
     level = _Level(pages.index + np.uint32(1 << TREE_DEPTH), pages.dirty, pages.before, pages.after)
     records: list[NodeRecords] = []
-    states: list[U32] = []
+    hashes: list[Permutations] = []
     for _ in range(TREE_DEPTH):
-        record, hashed, level = _parents(level, siblings, permute)
+        record, hashed, level = _parents(level, siblings, columns)
         records.append(record)
-        states.append(hashed)
-    joined = NodeRecords(
-        *(np.concatenate([getattr(r, name) for r in records]) for name in NodeRecords.__dataclass_fields__)
-    )
-    return joined, np.concatenate(states)
+        hashes.append(hashed)
+    return join(NodeRecords, records), hashes
 
 
-def _parents(level: _Level, siblings: Mapping[int, U32], permute: Permute) -> tuple[NodeRecords, U32, _Level]:
+def _parents(
+    level: _Level, siblings: Mapping[int, U32], columns: PermutationColumns
+) -> tuple[NodeRecords, Permutations, _Level]:
     parents = np.unique(level.index >> 1)
     sides = []
     for side in (0, 1):
@@ -116,10 +124,11 @@ def _parents(level: _Level, siblings: Mapping[int, U32], permute: Permute) -> tu
     (left, left_dirty, left_before, left_after), (right, right_dirty, right_before, right_after) = sides
     dirty = (left_dirty | right_dirty).astype(np.uint32)
     changed = np.flatnonzero(dirty)
-    states = np.zeros((len(parents) + len(changed), WIDTH), np.uint64)
+    states = np.zeros((len(parents) + len(changed), WIDTH), np.uint32)
     states[:, :DIGEST_CELLS] = np.concatenate([right_before, right_after[changed]])
     states[:, DIGEST_CELLS:RATE] = np.concatenate([left_before, left_after[changed]])
-    digests = permute(states)[:, :DIGEST_CELLS].astype(np.uint32)
+    made = columns(states)
+    digests = made[DIGEST].T
     before = digests[: len(parents)]
     after = before.copy()
     after[changed] = digests[len(parents) :]
@@ -127,19 +136,8 @@ def _parents(level: _Level, siblings: Mapping[int, U32], permute: Permute) -> tu
         parents, left.astype(np.uint32), right.astype(np.uint32), dirty, before, after, left_before, left_after,
         right_before, right_after,
     )  # fmt: skip
-    return record, states.astype(np.uint32), _Level(parents, dirty, before, after)
-
-
-def _joined(sponges: Permutations, states: U32) -> Permutations:
-    """The sponges' permutations, then one answer for each hashed node."""
-    count = len(states)
-    zero = np.zeros(count, np.uint32)
-    nodes = Permutations(
-        sponge=zero, last=zero, uses=np.ones(count, np.uint32), id=zero, direction=zero, block=zero, state=states
-    )
-    return Permutations(
-        *(np.concatenate([getattr(sponges, n), getattr(nodes, n)]) for n in Permutations.__dataclass_fields__)
-    )
+    one, zero = np.ones(len(states), np.uint32), np.zeros(len(states), np.uint32)
+    return record, Permutations(zero, zero, one, zero, zero, zero, states, made), _Level(parents, dirty, before, after)
 
 
 def touched_nodes(pages: U32) -> int:

@@ -48,8 +48,7 @@ from localbento.circuits.rv32im.sha2_fill import sha2_columns
 from localbento.circuits.rv32im.shift import Shift
 from localbento.circuits.rv32im.system import KINDS, System
 from localbento.circuits.rv32im.tables import Counts, Tables
-from localbento.circuits.rv32im.tree import Hashed, Permute, hash_memory, touched_nodes
-from localbento.hash.poseidon2 import permute_batch
+from localbento.circuits.rv32im.tree import Hashed, PermutationColumns, hash_memory, touched_nodes
 
 STEP_FILLS: Mapping[str, Callable[[U32, Answers], Columns]] = {
     "alu_reg": AluReg.fill, "alu_imm": AluImm.fill, "word": WordMove.fill, "part": Part.fill,
@@ -62,14 +61,9 @@ UNIT_FILLS: Mapping[str, Callable[[U32], Columns]] = {
 
 @dataclass(frozen=True, slots=True)
 class Kernels:
-    """The permutation in bulk; the prover hands in faster ones than the plain defaults.
+    """The permutation in bulk: the plain default, or a faster twin that the prover hands in."""
 
-    `permute` maps uint64[n, 24] to uint64[n, 24], `columns` uint32[n, 24] to the columns of the `poseidon2` chip
-    after its state, uint32[418, n]; all canonical.
-    """
-
-    permute: Permute = permute_batch
-    columns: Callable[[U32], U32] = permutation_columns
+    columns: PermutationColumns = permutation_columns
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,7 +111,7 @@ def statement_of(records: SegmentRecords, hashed: Hashed) -> SegmentStatement:
     return SegmentStatement(pre, post, given, True, int(read[1]), int(read[2]), words(read[3:]))
 
 
-def fill(records: SegmentRecords, hashed: Hashed, kernels: Kernels) -> dict[str, Columns]:
+def fill(records: SegmentRecords, hashed: Hashed) -> dict[str, Columns]:
     """Columns of every chip but `tables`."""
     answers = answer(records.decode)
     calls = records.calls
@@ -132,7 +126,7 @@ def fill(records: SegmentRecords, hashed: Hashed, kernels: Kernels) -> dict[str,
         "access": Access.fill(accesses(records)), "host_io": HostIo.fill(calls[host], pcs[host]),
         "read_data": ReadData.fill(records.read_data, read_next_pcs(calls, pcs, records.read_data)),
         "page_block": PageBlock.fill(records.pages), "page": Page.fill(hashed.pages),
-        "node": Node.fill(hashed.nodes), "poseidon2": Poseidon2.fill(hashed.permutations, kernels.columns),
+        "node": Node.fill(hashed.nodes), "poseidon2": Poseidon2.fill(hashed.permutations),
         "sha2": hashing.calls, "sha2_round": hashing.rounds,
     }  # fmt: skip
 
@@ -143,8 +137,8 @@ def make_witness(records: SegmentRecords, profile: Profile, kernels: Kernels | N
     Raises: ValueError if the records do not fit the profile, or ask for what stands in no table.
     """
     kernels = kernels or Kernels()
-    hashed = hash_memory(records.pages, records.siblings, kernels.permute)
-    columns = fill(records, hashed, kernels)
+    hashed = hash_memory(records.pages, records.siblings, kernels.columns)
+    columns = fill(records, hashed)
     counts = Counts()
     matrices: dict[str, list[Matrix]] = {}
     used = row_counts(records)
