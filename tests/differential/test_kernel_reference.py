@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from localbento_kernels.cpu import interpret_numbers as nr
+from rv32im_corpus import Case, make_witness, tight_profile
 
 from localbento.errors import GuestError, UsageError
 from localbento.executor.errors import CycleLimitError, TrapError
@@ -25,6 +25,7 @@ from localbento.riscv.decode import encode
 from localbento.riscv.isa import BY_MNEMONIC, INSTRUCTIONS, Format
 from localbento.riscv.memory_image import MemoryImage
 from localbento.riscv.reference import Machine, MachineError
+from localbento_kernels.cpu import interpret_numbers as nr
 
 KERNEL, USER, DATA = 0xC000_0000, 0x0020_0000, 0x0030_0000
 EDGES = (0, 1, 2, 3, 4, 31, 32, 0x7FF, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF, 0xFFFF_8000, 0x0001_0000, USER, DATA,
@@ -79,6 +80,44 @@ def instruction(rng):
             return encode(row, rd, imm=rng.choice([-20, 8, 16, 1024 - 64, 28]))
         case _:
             return encode(row)
+
+
+def patching_image(rng):
+    """A short loop that loads, stores and runs its own words: x1 points to it, x2 is an instruction."""
+    image = random_image(rng)
+    start = rng.choice([USER, KERNEL + 0x200])
+    count = rng.randrange(6, 20)
+    free = [row for row in INSTRUCTIONS if row.chip not in ("system", "jalr") and row.format is not Format.B]
+    for i in range(count):
+        row, rd = rng.choice(free), rng.choice([0, 5, 6, 10])
+        if rng.random() < 0.35:
+            row = BY_MNEMONIC[rng.choice(["sw", "sw", "lw", "lbu", "sh"])]
+        offset = 4 * rng.randrange(count)
+        match row.format:
+            case Format.R:
+                word = encode(row, rd, rng.choice(REGISTERS), rng.choice(REGISTERS))
+            case Format.S:
+                word = encode(row, 0, 1, 2, offset)
+            case Format.I:
+                word = encode(row, rd, 1, imm=offset)
+            case Format.SHIFT:
+                word = encode(row, rd, 6, imm=3)
+            case Format.U:
+                word = encode(row, rd, imm=0x1234_5000)
+            case _:
+                word = encode(row, rd, imm=4 * rng.randrange(1, 3))
+        image.write_word(start + 4 * i, word)
+    back = rng.choice([encode(BY_MNEMONIC["jal"], imm=-4 * count), encode(BY_MNEMONIC["jalr"], 0, 1)])
+    mode_word = rng.choice([encode(BY_MNEMONIC["ecall"]), 0xFFFF_FFFF, encode(BY_MNEMONIC["beq"], imm=8)])
+    image.write_word(start + 4 * (count - 1), mode_word if start == USER else encode(BY_MNEMONIC["beq"], imm=-8))
+    image.write_word(start + 4 * count, back)
+    new = rng.choice([encode(BY_MNEMONIC["addi"], 5, 5, imm=1), encode(BY_MNEMONIC["lui"], 6), mode_word])
+    bank = abi.USER_REGISTERS if start == USER else abi.MACHINE_REGISTERS
+    image.write_word(bank + 4, start)
+    image.write_word(bank + 8, new)
+    image.write_word(abi.SUSPEND_PC, start)
+    image.write_word(abi.SUSPEND_MODE, int(start != USER))
+    return image
 
 
 def random_image(rng):
@@ -156,7 +195,9 @@ def assert_same_memory(found, expected):
     assert found.keys() == wanted.keys()
     for index, page in wanted.items():
         different = np.flatnonzero(found[index] != page)
-        assert not len(different), f"page {index:#x}: words {different[:4]}: {found[index][different[:4]]}, {page[different[:4]]}"
+        assert not len(different), (
+            f"page {index:#x}: words {different[:4]}: {found[index][different[:4]]}, {page[different[:4]]}"
+        )
 
 
 def assert_same_end(error, expected):
@@ -181,11 +222,12 @@ def test_same_state_as_the_reference(mode, seed, cycles):
         assert_same_memory(pages_of(runner.machine), memory)
 
 
-@settings(max_examples=150, deadline=None)
+@pytest.mark.parametrize("make", [random_image, patching_image])
+@settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 2**32), cycles=st.integers(1, 600))
-def test_small_segments_repeat_and_lead_to_the_same_state(seed, cycles):
+def test_small_segments_repeat_and_lead_to_the_same_state(make, seed, cycles):
     """Given a random program, when it is cut wherever it can be, then every segment repeats row for row."""
-    image = random_image(random.Random(seed))
+    image = make(random.Random(seed))
     memory, expected = run_reference(image, cycles)
     try:
         runner, error, segments = run_kernel(image, cycles, Mode.COUNT, TIGHT)
@@ -203,3 +245,28 @@ def test_small_segments_repeat_and_lead_to_the_same_state(seed, cycles):
             assert segment.image.root(words=records.pages.after) == segment.post_root
     if error is None:
         assert_same_memory(pages_of(runner.machine), memory)
+
+
+@pytest.mark.parametrize("seed", [1, 5, 12, 17, 21])
+def test_records_of_self_modifying_code_balance(seed):
+    """Given code that loads and stores its own words, then all chips hold and every message is answered."""
+    image = patching_image(random.Random(seed))
+    _, error, segments = run_kernel(image, 120, Mode.COUNT, TIGHT)
+    assert segments
+    assert error is None or isinstance(error, TrapError)
+    for segment in segments[:6]:
+        records = preflight(segment)
+        profile = tight_profile(records)
+        report = Case(segment, records, profile, make_witness(records, profile)).report()
+        assert report.ok, str(report)
+
+
+def test_the_seeds_above_reach_slow_fetches_and_peeks():
+    seen = {"slow_fetch": 0, "peek": 0, "early": 0, "probe": 0}
+    for seed in (1, 5, 12, 17, 21):
+        for segment in run_kernel(patching_image(random.Random(seed)), 120, Mode.COUNT, TIGHT)[2][:6]:
+            seen["slow_fetch"] += segment.rows["slow_fetch"]
+            seen["peek"] += segment.rows["peek"]
+            seen["early"] += len(segment.early)
+            seen["probe"] += segment.probe
+    assert all(seen.values()), seen
