@@ -2,7 +2,7 @@
 
 Width 24, eight full and 21 partial rounds, S-box x^7.  At degree 4 an S-box takes two columns: its cube
 u = x^3 and its result u^2 x; everything between S-boxes is linear and takes none.  (A split into four full rounds used
-twice and 21 partial ones is narrower and has more cells: docs/decisions/0012-poseidon2-chip.md.)
+twice and 21 partial ones is narrower and has more cells: docs/decisions/0005-hash-chips.md.)
 """
 
 from collections.abc import Sequence
