@@ -1,0 +1,107 @@
+"""Sizes of chips and profiles: a change is a decision, made by rewriting the file.
+
+python tests/golden/test_sizes.py      rewrite fixtures/golden/sizes.json
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from localbento.circuits.rv32im import machine
+from localbento.circuits.rv32im.costs import HEIGHT_CELLS, chip_size, committed_cells, opened_width, size_table
+from localbento.circuits.rv32im.profiles import MAX_HEIGHTS, choose_profile, parse, profiles
+from localbento.errors import ProvingError
+from localbento.stark.params import S100
+from localbento.stark.shape import make_shape
+
+GOLDEN = Path(__file__).resolve().parents[2] / "fixtures" / "golden" / "sizes.json"
+
+LIMITS = {
+    "alu_reg": 54, "alu_imm": 44, "word": 54, "part": 74, "branch": 37, "const": 26, "jalr": 41, "bitwise": 28,
+    "less": 29, "shift": 58, "mul": 58, "div": 69, "decode": 89, "peek": 17, "slow_fetch": 26, "system": 98,
+    "access": 19, "host_io": 67, "read_data": 40, "page_block": 82, "page": 29, "node": 64, "poseidon2": 460,
+}  # fmt: skip
+"""Cells a row in the design's table; the chips stay at or under it."""
+
+
+def sizes():
+    return {
+        "chips": size_table(),
+        "profiles": {p.name: {"cells": p.cells, "opened": p.opened, "chips": len(p.system.chips)} for p in profiles()},
+    }
+
+
+def test_sizes_are_the_golden_ones():
+    assert sizes() == json.loads(GOLDEN.read_text()), "run python tests/golden/test_sizes.py"
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_cells_stay_under_the_design(name):
+    assert chip_size(name).cells <= LIMITS[name]
+
+
+def test_sha2_cells_of_a_block():
+    """Rounds, the block row and sixteen data accesses."""
+    cells = 64 * chip_size("sha2_round").cells + chip_size("sha2").cells + 16 * chip_size("access").cells
+    assert 11_000 <= cells <= 20_000
+
+
+def test_costs_are_those_of_the_shape():
+    """The sums of `costs` are what the proof system commits to and opens."""
+    for profile in profiles()[:: max(1, len(profiles()) // 6)]:
+        shape = make_shape(profile.system, S100, profile.system_heights)
+        assert profile.cells == sum(sum(h.widths[1:]) << h.log_rows for h in shape.heights)
+        assert profile.opened == sum(sum(h.widths) for h in shape.heights)
+    one = dict.fromkeys(machine.CHIPS, 1)
+    heights = dict.fromkeys(machine.CHIPS, 17)
+    assert committed_cells(one, heights) >> 17 == sum(chip_size(n).cells for n in one) + HEIGHT_CELLS
+    assert opened_width(one, heights) - (committed_cells(one, heights) >> 17) == chip_size("tables").fixed
+
+
+def test_profiles_keep_their_rules():
+    numbers = [p.number for p in profiles()]
+    assert numbers == list(range(1, len(numbers) + 1))
+    for profile in profiles():
+        assert len({profile.log_heights[c] for c in profile.copies}) <= MAX_HEIGHTS
+        assert all(S100.lowest <= h <= S100.tallest for h in profile.system_heights)
+        assert all(profile.copies.get(c, 0) for c in machine.CHIPS if c not in machine.OPTIONAL)
+        assert profile.opened <= 2200
+
+
+def test_too_many_heights_are_refused():
+    chips = {name: [9 + i % 6, 1] for i, name in enumerate(machine.CHIPS)} | {"tables": [17, 1]}
+    with pytest.raises(ValueError, match="heights"):
+        parse({"tall": chips})
+
+
+def test_no_profile_for_too_many_rows():
+    with pytest.raises(ProvingError, match="alu_reg"):
+        choose_profile({"alu_reg": 1 << 22})
+
+
+def test_the_cheapest_profile_that_fits():
+    counts = dict.fromkeys((n for n in machine.CHIPS if n != "tables"), 1)
+    chosen = choose_profile(counts)
+    assert chosen.cells == min(p.cells for p in profiles() if p.fits(counts))
+
+
+def test_times_cannot_wrap():
+    """No machine of these heights has room for as many cycles as a loop of times would need."""
+    machine.check_times("m", dict.fromkeys(machine.CHIPS, 1), dict.fromkeys(machine.CHIPS, 17))
+    with pytest.raises(machine.CircuitError, match="wrap"):
+        machine.check_times("m", dict.fromkeys(machine.CHIPS, 5), dict.fromkeys(machine.CHIPS, 20))
+
+
+def test_systems_without_a_needed_chip_are_refused():
+    copies, heights = dict.fromkeys(machine.CHIPS, 1), dict.fromkeys(machine.CHIPS, 9) | {"tables": 17}
+    for bad in (copies | {"decode": 0}, copies | {"nonsense": 1}, copies | {"tables": 2}):
+        with pytest.raises(machine.CircuitError):
+            machine.make_system("m", bad, heights)
+    with pytest.raises(machine.CircuitError, match="tables"):
+        machine.make_system("m", copies, heights | {"tables": 16})
+
+
+if __name__ == "__main__":
+    GOLDEN.parent.mkdir(exist_ok=True)
+    GOLDEN.write_text(json.dumps(sizes(), indent=1) + "\n")
