@@ -1,13 +1,18 @@
 """Every tutorial's code runs, block after block, as a reader would type it."""
 
 import re
+import shutil
+import subprocess
 import types
 from pathlib import Path
 
 import pytest
 
-TUTORIALS = Path(__file__).parents[2] / "docs" / "tutorials"
-PAGES = sorted(TUTORIALS.glob("*.md"))
+import localbento
+
+ROOT = Path(__file__).parents[2]
+TUTORIALS = ROOT / "docs" / "tutorials"
+PAGES = sorted(page for page in TUTORIALS.glob("*.md") if "```python" in page.read_text())
 
 
 def blocks(page: Path) -> list[tuple[int, str]]:
@@ -27,9 +32,23 @@ def run(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=[p.stem for p in PAGES])
 def test_tutorial(page: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert blocks(page), "a tutorial without code is not one"
+    (tmp_path / "fixtures").symlink_to(ROOT / "fixtures")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BENTO_HOME", str(tmp_path / "home"))
     run(page)
+
+
+@pytest.mark.skipif(shutil.which("clang") is None or shutil.which("ld.lld") is None, reason="needs clang and lld")
+def test_a_guest_in_c_as_the_tutorial_writes_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    text = (TUTORIALS / "write-a-guest.md").read_text()
+    source, build = (re.search(rf"^```{kind}\n(.*?)^```", text, re.MULTILINE | re.DOTALL) for kind in ("c", "sh"))
+    assert source
+    assert build
+    (tmp_path / "fixtures").symlink_to(ROOT / "fixtures")
+    (tmp_path / "square.c").write_text(source.group(1))
+    subprocess.run(["bash", "-ec", build.group(1)], cwd=tmp_path, check=True)
+    run = localbento.execute((tmp_path / "square.elf").read_bytes(), (12).to_bytes(4, "little"))
+    assert run.journal == (144).to_bytes(4, "little")
 
 
 def test_the_first_tutorial_says_what_a_reader_should_see(capsys: pytest.CaptureFixture[str]) -> None:

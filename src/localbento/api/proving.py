@@ -183,7 +183,8 @@ def job_directory() -> Iterator[Path]:
     try:
         jobs = home / "jobs"
         jobs.mkdir(parents=True, exist_ok=True, mode=0o700)
-        directory = Path(tempfile.mkdtemp(dir=jobs))
+        _sweep(jobs)
+        directory = Path(tempfile.mkdtemp(dir=jobs, prefix=f"{os.getpid()}-"))
     except OSError as error:
         msg = f"cannot write to {str(home)!r}: {error.strerror}; BENTO_HOME moves it"
         raise HostError(msg) from error
@@ -191,6 +192,20 @@ def job_directory() -> Iterator[Path]:
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _sweep(jobs: Path) -> None:
+    """Remove what jobs of processes that are gone have left: they were killed before they could."""
+    for folder in jobs.iterdir():
+        owner = folder.name.split("-", maxsplit=1)[0]
+        if not owner.isdigit():
+            continue
+        try:
+            os.kill(int(owner), 0)
+        except ProcessLookupError:
+            shutil.rmtree(folder, ignore_errors=True)
+        except PermissionError:
+            continue
 
 
 class _Source:

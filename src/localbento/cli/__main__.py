@@ -1,6 +1,7 @@
 """Entry point: commands, errors as one line, exit codes."""
 
 import os
+import signal
 import sys
 from typing import Annotated
 
@@ -15,6 +16,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
+EXIT_TERMINATED = 143
 
 app = typer.Typer(
     name="bento",
@@ -24,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Prove that a RISC Zero guest, on some private input, ended with this journal.",
     epilog="Exit codes: 0 done, 2 bad request, 3 the guest failed, 4 the receipt does not verify, "
-    "5 cannot be proved, 6 disk, memory or a lost worker, 130 interrupted, 141 reader went away.",
+    "5 cannot be proved, 6 disk, memory or a lost worker, 130 interrupted, 141 reader went away, 143 terminated.",
 )
 app.command("execute")(execute.execute)
 app.command("image-id")(execute.image_id)
@@ -53,6 +55,7 @@ def _bento(
 
 def main() -> None:
     """Run the command; end with a documented exit code and, if something is wrong, one clear line."""
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         app(standalone_mode=False)
     except LocalBentoError as error:
@@ -75,6 +78,11 @@ def main() -> None:
             raise
         usage()
         sys.exit(getattr(error, "exit_code", 2))
+
+
+def _terminated(signum: int, frame: object) -> None:
+    """End by the usual way out, so that workers and files of the job go, too."""
+    sys.exit(EXIT_TERMINATED)
 
 
 def _say(line: str) -> None:
