@@ -60,8 +60,8 @@ class Limits:
 
     `capacities`: the most rows a segment may have, by chip (`interpret_numbers.CHIP_NAMES`; a missing chip is not
     limited).  `widen(rows)` is asked before a segment that has come to them is cut: other capacities, in which it may
-    grow on, or None.  `choose(rows)` names the profile of a finished segment.  `max_cycles` bounds the user cycles of the
-    session as the released generation counts them, None for no bound.  `po2` is the size of the segments in which
+    grow on, or None.  `choose(rows)` names the profile of a finished segment.  `max_cycles` bounds the user cycles of
+    the session as the released generation counts them, None for no bound.  `po2` is the size of the segments in which
     its cycles are counted; `v2_margin` what it keeps free in each, None for its own rule.
     """
 
@@ -81,15 +81,8 @@ class Limits:
 
 
 def default_limits(max_cycles: int | None = None, po2: int = DEFAULT_PO2) -> Limits:
-    """The limits of the machine's profiles: a segment may grow to what some profile holds whole.
+    """The limits of the machine's profiles: a segment grows from profile to profile while that pays."""
+    from localbento.circuits.rv32im.profiles import Ladder, profiles
 
-    The largest profile is the one with the most room for cycles.
-    """
-    from localbento.circuits.rv32im.profiles import choose_profile, profiles
-
-    largest = max(profiles(), key=lambda profile: profile.capacity("alu_imm") + profile.capacity("word"))
-
-    def choose(rows: Mapping[str, int]) -> str:
-        return choose_profile({chip: count for chip, count in rows.items() if chip != "cycles"}).name
-
-    return Limits(largest.capacities, choose, None, max_cycles, po2)
+    ladder = Ladder(profiles())
+    return Limits(ladder.first(), ladder.choose, ladder.widen, max_cycles, po2)
