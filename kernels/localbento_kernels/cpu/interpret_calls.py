@@ -14,8 +14,7 @@ from localbento_kernels.cpu.interpret_access import (
     pc_element,
 )
 from localbento_kernels.cpu.interpret_host import (
-    ask_read,
-    ask_write,
+    ask,
 )
 from localbento_kernels.cpu.interpret_pages import (
     add_rows,
@@ -193,31 +192,26 @@ def terminate(m: int) -> int:
 
 
 @helper
-def machine_ecall(m: int) -> int:
-    """Ecall in machine mode: a call to the machine or the host, by number in a7."""
-    number = get(m, A_POOL, nr.MACHINE_BANK + nr.R_A7)
-    if number == 0:
-        return int(terminate(m))
-    if number == 1:
-        return int(ask_read(m))
-    if number == 2:
-        return int(ask_write(m))
-    if number == 3:
-        return nr.X_POSEIDON2
-    if number == 4:
-        return int(sha2(m))
-    if number == 5:
-        return nr.X_BIGINT
-    return int(refuse(m, nr.X_UNKNOWN_ECALL, number))
-
-
-@helper
 def system_step(m: int, operation: int) -> int:
-    """Ecall, ebreak, mret, or an illegal instruction, at S_PC in cycle S_CYCLE."""
-    if operation == nr.ECALL:
-        return int(machine_ecall(m) if get(m, A_SCALARS, nr.S_MACHINE_MODE) else user_ecall(m))
+    """Ecall, ebreak, mret, or an illegal instruction, at S_PC in cycle S_CYCLE.
+
+    Ecall in machine mode is a call to the machine or the host, by number in a7.
+    """
     if operation == nr.MRET:
         return int(machine_return(m))
-    if operation == nr.EBREAK:
-        return int(trap(m, nr.TRAP_BREAKPOINT, 0))
-    return int(trap(m, nr.TRAP_ILLEGAL, 0))
+    if operation != nr.ECALL:
+        return int(trap(m, nr.TRAP_BREAKPOINT if operation == nr.EBREAK else nr.TRAP_ILLEGAL, 0))
+    if not get(m, A_SCALARS, nr.S_MACHINE_MODE):
+        return int(user_ecall(m))
+    number = get(m, A_POOL, nr.MACHINE_BANK + nr.R_A7)
+    if number == nr.CALL_TERMINATE:
+        return int(terminate(m))
+    if number in (nr.CALL_READ, nr.CALL_WRITE):
+        return int(ask(m, number))
+    if number == nr.CALL_POSEIDON2:
+        return nr.X_POSEIDON2
+    if number == nr.CALL_SHA2:
+        return int(sha2(m))
+    if number == nr.CALL_BIGINT:
+        return nr.X_BIGINT
+    return int(refuse(m, nr.X_UNKNOWN_ECALL, number))

@@ -101,42 +101,6 @@ def next_reply(m: int) -> None:
 
 
 @helper
-def ask_read(m: int) -> int:
-    """READ, first half: judge the arguments, then leave for the host's answer."""
-    pointer = get(m, A_POOL, nr.MACHINE_BANK + nr.R_A1)
-    length = get(m, A_POOL, nr.MACHINE_BANK + nr.R_A2)
-    code = io_arguments(m, pointer, length)
-    if code == nr.X_NONE and get(m, A_SCALARS, nr.S_RECORDING):
-        next_reply(m)
-        return int(finish_read(m))
-    if code == nr.X_NONE:
-        code = call_fits(m, nr.C_HOST, 1, nr.C_READ_DATA, data_rows(pointer, length), 0, 2)
-    if code == nr.X_NONE:
-        code = conflict(m, pointer, length)
-    if code == nr.X_NONE:
-        code = nr.X_READ
-        put(m, A_SCALARS, nr.S_PENDING, nr.X_READ)
-    return int(code)
-
-
-@helper
-def ask_write(m: int) -> int:
-    """WRITE, first half."""
-    pointer = get(m, A_POOL, nr.MACHINE_BANK + nr.R_A1)
-    length = get(m, A_POOL, nr.MACHINE_BANK + nr.R_A2)
-    code = io_arguments(m, pointer, length)
-    if code == nr.X_NONE and get(m, A_SCALARS, nr.S_RECORDING):
-        next_reply(m)
-        return int(finish_write(m))
-    if code == nr.X_NONE:
-        code = call_fits(m, nr.C_HOST, 1, nr.C_READ_DATA, 0, 0, 0)
-    if code == nr.X_NONE:
-        code = nr.X_WRITE
-        put(m, A_SCALARS, nr.S_PENDING, nr.X_WRITE)
-    return int(code)
-
-
-@helper
 def note_lengths(m: int, length: int, result: int) -> None:
     """Record what was asked for and what came."""
     at = get(m, A_SCALARS, nr.S_CALL_AT)
@@ -240,4 +204,25 @@ def finish_read(m: int) -> int:
     extra = 1 + head + (body + 3) // 4 + (result - head) % 4
     put(m, A_SCALARS, nr.S_USER, get(m, A_SCALARS, nr.S_USER) + extra)
     put(m, A_SCALARS, nr.S_PC, get(m, A_SCALARS, nr.S_PC) + 4)
+    return int(code)
+
+
+@helper
+def ask(m: int, number: int) -> int:
+    """READ or WRITE, first half: judge the arguments, then leave for the host's answer."""
+    pointer = get(m, A_POOL, nr.MACHINE_BANK + nr.R_A1)
+    length = get(m, A_POOL, nr.MACHINE_BANK + nr.R_A2)
+    read = number == nr.CALL_READ
+    code = io_arguments(m, pointer, length)
+    if code == nr.X_NONE and get(m, A_SCALARS, nr.S_RECORDING):
+        next_reply(m)
+        return int(finish_read(m) if read else finish_write(m))
+    if code == nr.X_NONE:
+        rows = data_rows(pointer, length) if read else 0
+        code = call_fits(m, nr.C_HOST, 1, nr.C_READ_DATA, rows, 0, 2 if read else 0)
+    if code == nr.X_NONE and read:
+        code = conflict(m, pointer, length)
+    if code == nr.X_NONE:
+        code = nr.X_READ if read else nr.X_WRITE
+        put(m, A_SCALARS, nr.S_PENDING, code)
     return int(code)

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from localbento_kernels.cpu import interpret_numbers as nr
 from localbento_kernels.cpu.interpret_access import (
     note_sequential,
@@ -38,8 +41,9 @@ from localbento_kernels.cpu.interpret_state import (
     A_TABLE,
     A_TIMES,
     A_TOUCH,
+    address_of,
     get,
-    helper,
+    kernel,
     put,
 )
 from localbento_kernels.cpu.interpret_units import (
@@ -53,10 +57,11 @@ from localbento_kernels.cpu.interpret_units import (
 )
 
 
-def main_loop(counting: bool, recording: bool) -> Callable[[int], int]:
+def main_loop(counting: bool, recording: bool) -> Callable[[NDArray[np.int64]], int]:
     """The main loop of a mode.  Its branches on the two flags are decided when it is compiled."""
 
-    def loop(m: int) -> int:
+    def loop(context: NDArray[np.int64]) -> int:
+        m = address_of(context)
         fuel = budget(m)
         pc = get(m, A_SCALARS, nr.S_PC)
         cycle = get(m, A_SCALARS, nr.S_CYCLE)
@@ -412,5 +417,5 @@ def main_loop(counting: bool, recording: bool) -> Callable[[int], int]:
     # The name goes into the symbol of the machine code.  With one name for all modes, code that different processes
     # compiled could clash when it is loaded from the disk cache: the linker takes the first symbol of a name.
     loop.__name__ = loop.__qualname__ = "loop" + "_counting" * counting + "_recording" * recording
-    compiled: Callable[[int], int] = helper(loop)
+    compiled: Callable[[NDArray[np.int64]], int] = kernel(loop)
     return compiled

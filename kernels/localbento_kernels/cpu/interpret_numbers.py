@@ -184,6 +184,9 @@ V2_NODE_CYCLES: Final = 13
 # Kinds of call records: records.Call.
 (K_RESUME, K_SPLIT, K_CLOSE, K_TERMINATE, K_USER_ECALL, K_TRAP, K_MRET, K_READ, K_WRITE, K_SHA2) = range(10)
 
+# Numbers of the machine's calls: riscv.abi.MachineEcall.
+(CALL_TERMINATE, CALL_READ, CALL_WRITE, CALL_POSEIDON2, CALL_SHA2, CALL_BIGINT) = range(6)
+
 # Moments of an access within its cycle: records.Slot.
 AT_FETCH, AT_RS1, AT_RS2, AT_MEMORY, AT_RD = range(5)
 

@@ -140,6 +140,10 @@ class Machine:
 
     def run(self) -> int:
         """Run the mode's kernel until something happens; an X_ number."""
+        if self.scalars[nr.S_PENDING]:
+            code = self.control(interpret.DO_ANSWER)
+            if code:
+                return code
         match self.mode:
             case Mode.PLAIN:
                 return int(interpret.run_plain(self.context))

@@ -25,6 +25,7 @@ from localbento.errors import ProvingError
 from localbento.executor.machine import UNLIMITED, Machine, Mode, Sizes
 from localbento.executor.segment import Segment
 from localbento.riscv.memory_tree import sibling_nodes
+from localbento_kernels.cpu import interpret
 from localbento_kernels.cpu import interpret_numbers as nr
 
 _UNIT_WIDTHS: Final = {"mul": len(MulRow), "div": len(DivRow)}
@@ -55,7 +56,7 @@ def preflight(segment: Segment) -> SegmentRecords:
         raise ProvingError(msg)
     lengths = _lengths(segment)
     machine = _machine(segment, lengths)
-    _check(segment, machine, machine.run())
+    _check(segment, machine, _repeat(machine))
     records = machine.arrays["records"]
     tables = {
         number: records[base : base + lengths[number] * width].reshape(-1, width)
@@ -111,6 +112,17 @@ def _machine(segment: Segment, lengths: dict[int, int]) -> Machine:
     machine.arrays["reply_lengths"] = np.array([*taken, 0], np.int64)
     machine.set_array("replies", np.frombuffer(b"".join(segment.replies) + b"\0", np.uint8))
     return machine
+
+
+def _repeat(machine: Machine) -> int:
+    """Run the segment from its resume row to its last; the exit of the kernel."""
+    code = machine.control(interpret.DO_RESUME)
+    if code:
+        return code
+    code = machine.run()
+    if code in (nr.X_END, nr.X_TERMINATE):
+        machine.control(interpret.DO_SUSPEND, nr.K_SPLIT if code == nr.X_END else nr.K_CLOSE)
+    return code
 
 
 def _check(segment: Segment, machine: Machine, code: int) -> None:
