@@ -28,7 +28,9 @@ def test_random_and_extreme_states_satisfy_the_chip():
     state[0], state[1] = P - 1, 1
     state[:10, 16:] = 0
     zero, sponge = np.zeros(20, np.uint32), np.array([0] * 10 + [1] * 10, np.uint32)
-    filled = Poseidon2.fill(Permutations(sponge, zero, 7 * (1 - sponge), zero + 9, zero, zero + 3, state, permutation_columns(state)))
+    filled = Poseidon2.fill(
+        Permutations(sponge, zero, 7 * (1 - sponge), zero + 9, zero, zero + 3, state, permutation_columns(state))
+    )
     chip = record(Poseidon2)
     matrix = assemble(Poseidon2, filled, 22)
     values = evaluate_columns(chip, np.zeros((0, 22), np.uint32), matrix)
