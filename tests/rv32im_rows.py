@@ -1,62 +1,69 @@
-"""Single rows and traffic of the rv32im chips: what an attack changes and what refuses it."""
-
-from collections import defaultdict
+"""Single honest rows of the rv32im chips, and what refuses them when cells are changed."""
 
 import numpy as np
-from rv32im_corpus import CASES, case
 from rv32im_judge import judge
+from rv32im_run import CHIPS, Run, recorded
+from rv32im_search import Row, with_cells
 
-from localbento.air.check import evaluate_columns, signed
-from localbento.circuits.rv32im import machine
-from localbento.field.babybear import P
-
-
-def of_kind(name, **wanted):
-    """An honest row with these values, as a dictionary of columns."""
-    columns = machine.recorded(name).main
-    for label in CASES:
-        matrix = case(label).matrix(name)
-        found = np.flatnonzero(np.all([matrix[columns.index(k)] == v for k, v in wanted.items()], axis=0))
-        if len(found):
-            return dict(zip(columns, map(int, matrix[:, found[0]]), strict=True))
-    raise AssertionError(wanted)
+from localbento.air.chip import assemble
+from localbento.circuits.rv32im.records import USER_MODE
+from localbento.riscv.decode import encode as encode_word
+from localbento.riscv.isa import BY_MNEMONIC
 
 
-def failing(name, values):
-    """Labels of constraints and lookups that refuse a row."""
-    chip = machine.recorded(name)
-    column = np.array([[values[c] % P] for c in chip.main], np.uint32)
-    return {label for label, bad in judge(chip, column).failing.items() if bad[0]}
+def encode(mnemonic, rd=0, rs1=0, rs2=0, imm=0):
+    return encode_word(BY_MNEMONIC[mnemonic], rd, rs1, rs2, imm)
 
 
-def refused(name, values, *labels):
-    """The row is refused by exactly these labels (a prefix is enough for the last)."""
-    found = failing(name, values)
-    assert found, "the row is accepted"
-    assert all(any(f.startswith(label) for f in found) for label in labels), found
-    assert all(any(f.startswith(label) for label in labels) for f in found), found
+def honest(name, word, a=None, b=None, user=False, pc=None, **step):
+    """The one row of a chip after one instruction."""
+    run = Run(7, user)
+    if pc is not None:
+        run.go(pc + USER_MODE * user)
+    run.step(word, a, b, **step)
+    row = [int(x) for x in run.matrices(spare=0)[name][:, 0]]
+    assert not refusals(name, row)
+    return row
 
 
-def traffic(mains, chips, buses):
-    """Net count of every message on some buses."""
-    net = defaultdict(int)
-    for name in chips:
-        chip, matrix = machine.recorded(name), mains[name]
-        values = evaluate_columns(chip, np.zeros((0, matrix.shape[1]), np.uint32), matrix)
-        whole = lambda node: np.broadcast_to(values[node], matrix.shape[1:])  # noqa: B023, E731
-        for m in chip.messages:
-            if m.bus in buses:
-                times = signed(whole(m.times)) * m.sign
-                for k in np.flatnonzero(times):
-                    net[m.bus.name, *(int(whole(n)[k]) for n in m.components)] += int(times[k])
-    return {k: v for k, v in net.items() if v % P}
+def refusals(name, row, **cells):
+    """Labels and lookups that refuse a row with some cells set."""
+    return set(Row(recorded(name)).look(with_cells(row, recorded(name), **cells)))
 
 
-def mains_of(label):
-    """Matrices by name, to be changed."""
-    c = case(label)
-    return {chip.name: m.copy() for chip, m in zip(c.profile.system.chips, c.witness.mains, strict=True)}
+def outside(name, row, **cells):
+    """Whether other chips see another row."""
+    changed = np.array([row, with_cells(row, recorded(name), **cells)], np.uint32).T
+    return bool(judge(recorded(name), changed).differs(0)[1])
 
 
-def column(name, column):
-    return machine.recorded(name).main.index(column)
+def decoded(word, user=False, pc=None):
+    """The decode row of a word."""
+    run = Run(7, user)
+    if pc is not None:
+        run.go(pc + USER_MODE * user)
+    run.decode_rows.append([run.pc, word, 0, 1, 0])
+    row = [int(x) for x in run.matrices(spare=0)["decode"][:, 0]]
+    return row
+
+
+def cell(name, row, column):
+    return row[recorded(name).main.index(column)]
+
+
+def unit_row(name, *record):
+    """The row of a unit as its `fill` makes it of any record, right or wrong."""
+    column = assemble(CHIPS[name], CHIPS[name].fill(np.array([record], np.uint32)), 1)[:, 0]
+    return [int(x) for x in column]
+
+
+def cells_of(chip, node):
+    """Columns that an expression has."""
+    found, stack = set(), [node]
+    while stack:
+        op, a, b = chip.graph.nodes[stack.pop()]
+        if op.name == "MAIN":
+            found.add(a)
+        elif op.name != "CONSTANT":
+            stack += [a, b]
+    return found

@@ -316,7 +316,8 @@ def main():
     for (name, label), row in directed(rng).items():
         failing = set(Row(recorded(name)).look(row))
         if failing != {label}:
-            raise SystemExit(f"{name}, {label}: expected a row that fails this alone, found {failing}")
+            msg = f"{name}, {label}: expected a row that fails this alone, found {failing}"
+            raise SystemExit(msg)
         stored.setdefault(name, {})[label] = row
     rows = base_rows()
     names = sys.argv[1:] or [n for n in CHIPS if n != "tables"]
