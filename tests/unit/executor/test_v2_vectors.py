@@ -14,8 +14,8 @@ from localbento.executor.inputs import Compat, ExecutorInput, Limits
 from localbento.executor.machine import Mode
 from localbento.executor.run import Runner
 from localbento.riscv import abi
-from localbento.riscv.elf_file import KERNEL_LIMIT, read_elf
 from localbento.riscv.elf import kernel_image
+from localbento.riscv.elf_file import KERNEL_LIMIT, read_elf
 
 FIXTURES = Path(__file__).resolve().parents[3] / "fixtures"
 KERNEL_SHA256 = "7ffd942e4e8babd771094f549ad080cfea8ecb2c05c986e275c011f41979d921"
