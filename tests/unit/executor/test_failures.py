@@ -129,7 +129,7 @@ CALLS = {
     "sha2 alignment": (call(4, a0=0x30_0002, a1=0x30_0000, a2=0x31_0000, a3=1, a4=0x32_0000), "pointer 0x00300002"),
     "sha2 zero area": (call(4, a0=0x30_0000, a1=0x30_0000, a2=0, a3=1, a4=0x32_0000), "pointer 0x00000000"),
     "sha2 over its data": (call(4, a0=0x30_0000, a1=0x31_0020, a2=0x31_0000, a3=1, a4=0x32_0000), "goes to 0x00310020"),
-    "sha2 over its state": (call(4, a0=0x30_0000, a1=0x30_0004, a2=0x31_0000, a3=1, a4=0x32_0000), "goes to 0x00300004"),
+    "sha2 over its state": (call(4, a0=0x30_0000, a1=0x30_0004, a2=0x31_0000, a4=0x32_0000), "goes to 0x00300004"),
     "poseidon2 zero area": (call(3, a1=4, a2=0x30_0000, a3=1), "word address 0x4 is not in memory"),
     "poseidon2 comparison": (call(3, a1=0xC_0000, a2=0xC_0000, a3=0x4000_0001), "is not the computed one"),
     "bigint mode": (call(5, t0=2), "mode 2, expected 0 or 1"),

@@ -43,10 +43,8 @@ class NullHost:
 
 def image_of(program):
     entry = int(program["entry"], 16)
-    if program["kind"] == "user":
-        image = kernel_image(read_elf(v1compat_kernel(), KERNEL_LIMIT))
-    else:
-        image = load_empty()
+    user = program["kind"] == "user"
+    image = kernel_image(read_elf(v1compat_kernel(), KERNEL_LIMIT)) if user else load_empty()
     for start, words in program["words"].items():
         for i, word in enumerate(words):
             image.write_word(int(start, 16) + 4 * i, int(word, 16))
@@ -85,7 +83,7 @@ def runner_of(program, on_segment, compat=Compat.V2):
 
 
 def run_vector(program):
-    segments, calls = [], []
+    segments = []
     runner = runner_of(program, segments.append)
     session = runner.run()
     return session, segments
