@@ -15,6 +15,7 @@ $(STAMP): pyproject.toml
 setup: $(STAMP)  ## Create the virtual environment and install the project into it
 
 prove: $(STAMP)  ## Prove a fixture guest and verify the receipt
+	mkdir -p build
 	$(BIN)/bento prove fixtures/guests/fibonacci/fibonacci.elf --input fixtures/guests/fibonacci/input.bin --output build/fibonacci.receipt
 	$(BIN)/bento verify build/fibonacci.receipt --image-id $$(cat fixtures/guests/fibonacci/image_id.txt)
 
@@ -24,7 +25,8 @@ lint: $(STAMP)  ## ruff, mypy --strict, import contracts
 	$(BIN)/lint-imports
 
 test: lint  ## Lint, then the default tier, then the prove tier
-	$(BIN)/pytest
+	$(BIN)/python docs/generate.py --check
+	$(BIN)/pytest -n auto
 	$(BIN)/pytest -m prove
 
 .PHONY: help setup prove lint test

@@ -29,7 +29,10 @@ def one_line(result, code):
     return lines[0]
 
 
-@pytest.mark.parametrize("command", [[], ["execute"], ["prove"], ["verify"], ["receipt", "show"], ["bench"], ["inspect"]])
+COMMANDS = [[], ["execute"], ["prove"], ["verify"], ["receipt", "show"], ["bench"], ["inspect"]]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help(command):
     result = bento(*command, "--help")
     assert result.returncode == 0
