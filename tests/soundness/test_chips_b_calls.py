@@ -1,6 +1,6 @@
 """Group H: READ, WRITE and SHA2."""
 
-from rv32im_rows import failing, of_kind, refused
+from rv32im_attack import failing, of_kind, refused
 
 from localbento.field.babybear import P
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from rv32im_attack import column, failing, mains_of, of_kind, refused, traffic
 from rv32im_corpus import unused
 from rv32im_judge import judge
-from rv32im_rows import column, failing, mains_of, of_kind, refused, traffic
 
 from localbento.circuits.rv32im import machine
 from localbento.circuits.rv32im.buses import BLOCK, DIGEST, HASH, NODE, SPONGE

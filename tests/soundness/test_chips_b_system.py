@@ -4,8 +4,8 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
+from rv32im_attack import failing, mains_of, of_kind, refused, traffic
 from rv32im_corpus import case
-from rv32im_rows import failing, mains_of, of_kind, refused, traffic
 
 from localbento.air.check import evaluate_columns
 from localbento.air.system import Public
