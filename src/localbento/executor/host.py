@@ -52,6 +52,15 @@ class Protocol(Enum):
     ONE_STEP = "one step"
 
 
+NEWER_KERNELS: Final = frozenset(
+    {
+        "23001dd69be10403e5e810849203c366ce47c31e62f8d584296bce1f5556e64c",
+        "9dd8af014a24db3752b9beda71c837f553ff361fc1bca83cc79584bd38ac9de5",
+    }
+)
+"""Kernels whose guests pass byte addresses to POSEIDON2: 5.0.0-rc.1 and main."""
+
+
 def protocol_of(kernel_sha256: str) -> Protocol | None:
     """The protocol of a known kernel, by the SHA-256 of its ELF."""
     if kernel_sha256 in _TWO_STEP_KERNELS or kernel_sha256 == hashlib.sha256(own_kernel()).hexdigest():

@@ -15,7 +15,7 @@ from localbento.executor.ecalls.bigint import run_bigint
 from localbento.executor.ecalls.poseidon2 import run_poseidon2
 from localbento.executor.errors import CycleLimitError, ExitError, MachineCallError, OutputMismatchError
 from localbento.executor.exits import failure
-from localbento.executor.host import Host
+from localbento.executor.host import NEWER_KERNELS, Host
 from localbento.executor.inputs import MAX_PO2, MIN_PO2, Compat, ExecutorInput, Limits
 from localbento.executor.machine import UNLIMITED, Machine, Mode, Sizes
 from localbento.executor.segmenter import OnSegment, Segmenter
@@ -56,6 +56,7 @@ class Runner:
         self._counting = mode is Mode.COUNT
         self._compat = compat is Compat.V2
         self._given = given
+        self._newer = kernel_sha256 in NEWER_KERNELS
         self._limits = limits
         self._host = Host(given, kernel_sha256)
         self._v2: list[V2Segment] = []
@@ -180,7 +181,7 @@ class Runner:
                 return self._terminate()
             case nr.X_POSEIDON2:
                 self._segmenter.unprovable.add("poseidon2 call")
-                run_poseidon2(machine)
+                run_poseidon2(machine, byte_addresses=self._newer)
             case nr.X_BIGINT:
                 self._segmenter.unprovable.add("bigint call")
                 run_bigint(machine)

@@ -1,4 +1,8 @@
-"""POSEIDON2: a sponge over memory.  Addresses are word addresses, as the released generation has them."""
+"""POSEIDON2: a sponge over memory.
+
+Released guests pass word addresses (and the released executor takes them so), guests of the newer generation byte
+addresses; the kernel tells which.
+"""
 
 from typing import Final
 
@@ -27,7 +31,14 @@ def _address(word: int) -> int:
     return address
 
 
-def run_poseidon2(machine: Machine) -> None:
+def _word(address: int) -> int:
+    if address % 4:
+        msg = f"poseidon2: address {address:#010x} is not a multiple of 4"
+        raise MachineCallError(msg)
+    return address // 4
+
+
+def run_poseidon2(machine: Machine, *, byte_addresses: bool = False) -> None:
     """Carry out the call whose arguments are in a0 to a3, and step over it.
 
     COMPAT: without any block zeros are stored, as the released executor does.
@@ -36,6 +47,8 @@ def run_poseidon2(machine: Machine) -> None:
         MachineCallError: for addresses outside memory, or a comparison that fails.
     """
     state, source, target, flags = (machine.register(True, Register.A0 + i) for i in range(4))
+    if byte_addresses:
+        state, source, target = (_word(address) for address in (state, source, target))
     count = flags & 0xFFFF
     is_elem, check = bool(flags & abi.POSEIDON2_IS_ELEM), bool(flags & abi.POSEIDON2_CHECK_OUT)
     cells = [0] * CELLS
