@@ -135,7 +135,7 @@ def test_what_is_no_receipt(tmp_path):
     assert "64 hex digits" in one_line(bento("verify", "-", "--image-id", "00", stdin=b"junk"), 2)
 
 
-@pytest.mark.parametrize("name", ["bigint_call", "poseidon2_call"])
+@pytest.mark.parametrize("name", ["bigint2_call", "keccak_call", "poseidon2_call"])
 def test_a_call_without_a_chip_is_refused_by_name_before_proving(name, tmp_path):
     if not guest(name).exists():
         pytest.fail(f"fixture {name} is missing")
@@ -143,7 +143,7 @@ def test_a_call_without_a_chip_is_refused_by_name_before_proving(name, tmp_path)
     args = ["--input", folder / "input.bin"] if (folder / "input.bin").exists() else []
     assert bento("execute", guest(name), *args).returncode == 0
     line = one_line(bento("prove", guest(name), *args, "--quiet", cwd=tmp_path), 5)
-    assert name.split("_")[0] in line
+    assert name.split("_")[0].rstrip("2") in line
     assert list(tmp_path.iterdir()) == []
 
 

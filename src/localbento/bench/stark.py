@@ -1,10 +1,10 @@
 """`bento bench stark`: a synthetic proof, with the seconds of each step."""
 
-import resource
 import time
 from typing import Any
 
 from localbento.bench.synthetic import synthetic
+from localbento.service.worker.loop import peak_memory_bytes
 from localbento.stark.keygen import keygen
 from localbento.stark.params import S100, ParameterSet
 from localbento.stark.prover import Work, commit_fixed, predict_peak_bytes, prove, proving_key
@@ -33,7 +33,7 @@ def run_stark(log_rows: int = 18, columns: int = 200, threads: int = 2, params: 
     return {
         "steps": {name: round(value, 4) for name, value in work.seconds.items()},
         "seconds": seconds,
-        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before,
+        "peak_bytes": peak_memory_bytes() - before,
         "predicted_peak_bytes": predict_peak_bytes(key.shape, threads),
         "proof_bytes": len(proof),
         "verify_seconds": time.perf_counter() - started,
