@@ -74,7 +74,8 @@ class Answers:
     @property
     def is_trap(self) -> NDArray[np.bool_]:
         """`trap` as a mask."""
-        return self.trap != 0
+        mask: NDArray[np.bool_] = self.trap != 0
+        return mask
 
 
 def answer(decode: U32) -> Answers:
