@@ -1,91 +1,110 @@
-"""Every fixture guest: its journal and exit in both modes, its segments, and that each repeats row for row."""
+"""Every fixture guest: journal, image ID, exit, claim; both modes say the same."""
+
+from itertools import pairwise
 
 import pytest
-from executor_guests import NAMES, Guest
+from executor_guests import NAMES, Guest, hello_assumption
 
-from localbento.circuits.rv32im.profiles import profile_by_name
-from localbento.circuits.rv32im.witness import row_counts
-from localbento.claim.claim import join_all
-from localbento.executor import Mode, execute
+from localbento.claim.claim import ReceiptClaim, join_all
+from localbento.claim.exit_code import ExitCode
+from localbento.executor import Limits, Mode, Segment, execute
 from localbento.executor.errors import GuestPanicError
-from localbento.executor.inputs import default_limits
-from localbento.executor.preflight import preflight
-from localbento.executor.segment import Segment
-from localbento.executor.segmenter import kernel_hasher
+from localbento.hash.tagged import ZERO
 
-PANICS = [name for name in NAMES if "panic" in Guest(name).run]
-ENDS = [name for name in NAMES if name not in PANICS]
-UNPROVABLE = {"bigint2_call": "bigint call", "poseidon2_call": "poseidon2 call", "keccak_call": "keccak batch"}
-
-
-@pytest.mark.parametrize("name", ENDS)
-def test_journal_exit_and_image_id(name):
-    guest = Guest(name)
-    session = execute(guest.program, guest.given())
-    assert (session.journal or b"") == guest.journal
-    assert session.image_id.hex() == guest.image_id
-    assert session.exit_code.pair == (int("paused" in guest.run), guest.run.get("exit_code", 0))
-    assert session.unprovable == ((UNPROVABLE[name],) if name in UNPROVABLE else ())
+UNPROVABLE = {
+    "bigint2_call": ("bigint call",),
+    "poseidon2_call": ("poseidon2 call",),
+    "keccak_call": ("keccak batch",),
+}
+FAILING = ("panic",)
 
 
-@pytest.mark.parametrize("name", ENDS)
-def test_plain_mode_computes_the_same(name):
-    guest = Guest(name)
-    counted = execute(guest.program, guest.given())
-    plain = execute(guest.program, guest.given(), mode=Mode.PLAIN)
-    assert plain.journal == counted.journal
-    assert plain.cycles.user == counted.cycles.user
-    assert plain.instructions == counted.instructions
-    assert plain.syscalls == counted.syscalls
-    assert plain.claim.digest() == counted.claim.digest()
+def exit_of(guest: Guest) -> ExitCode:
+    code = guest.run.get("exit_code", 0)
+    return ExitCode.paused(code) if guest.run.get("paused") else ExitCode.halted(code)
 
 
-@pytest.mark.parametrize("name", PANICS)
-def test_panic(name):
-    guest = Guest(name)
-    with pytest.raises(GuestPanicError) as caught:
-        execute(guest.program, guest.given())
-    assert str(caught.value) == f"guest panicked: {guest.run['panic']}"
-
-
-@pytest.mark.parametrize("name", [name for name in ENDS if name not in UNPROVABLE])
-def test_segments_repeat_and_join(name):
-    """Given the segments of a run, then each repeats from its bytes, fits its profile, and they join to the claim."""
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in FAILING])
+def test_guest_does_what_its_fixture_says(name) -> None:
     guest = Guest(name)
     segments: list[Segment] = []
-    session = execute(guest.program, guest.given(), default_limits(), segments.append)
-    hasher = kernel_hasher()
-    assert len(segments) == session.segments
-    for segment in segments:
-        records = preflight(Segment.from_bytes(segment.to_bytes()))
-        counted = row_counts(records)
-        assert counted == {chip: segment.rows[chip] for chip in counted}
-        assert profile_by_name()[segment.profile].fits(counted)
-        assert segment.image.root(hasher) == segment.pre_root
-        assert segment.image.root(hasher, records.pages.after) == segment.post_root
-        assert records.cycles == segment.cycles
+    session = execute(guest.program, guest.given(), on_segment=segments.append)
+    assert session.image_id.hex() == guest.image_id
+    assert (session.journal or b"") == guest.journal
+    assert (session.journal is None) == (name == "bare") == (session.output == ZERO)
+    assert session.exit_code == exit_of(guest)
+    assert session.unprovable == UNPROVABLE.get(name, ())
+    assert session.segments == len(segments)
+    assert session.proof_cycles == sum(segment.cycles - 2 for segment in segments)
+    assert session.pages_read == sum(segment.rows["page"] for segment in segments)
+    assert 0 < session.pages_written <= session.pages_read
     assert join_all([segment.claim for segment in segments]).digest() == session.claim.digest()
+    for before, after in pairwise(segments):
+        assert before.post_root == after.pre_root
+    assert all(segment.profile for segment in segments) or session.unprovable
+    plain = execute(guest.program, guest.given(), mode=Mode.PLAIN)
+    same = ("image_id", "journal", "output", "exit_code", "instructions", "unprovable", "syscalls", "post_root")
+    assert [getattr(plain, field) for field in same] == [getattr(session, field) for field in same]
+    assert plain.cycles.user == session.cycles.user
+    assert plain.claim.digest() == session.claim.digest()
 
 
-def test_unprovable_segments_say_why():
-    from localbento.errors import ProvingError
-
-    for name, reason in UNPROVABLE.items():
-        guest = Guest(name)
-        segments: list[Segment] = []
-        execute(guest.program, guest.given(), None, segments.append)
-        with pytest.raises(ProvingError, match=f"no proof exists yet for: {reason}"):
-            preflight(segments[-1])
+def test_an_ordinary_end_states_the_ordinary_claim() -> None:
+    guest = Guest("hello")
+    session = execute(guest.program, guest.given())
+    assert session.claim.digest() == ReceiptClaim.ok(session.image_id, guest.journal).digest()
 
 
-def test_the_same_input_gives_the_same_segments():
-    guest = Guest("pause")  # reads randomness, and its post root shows memory
-    runs = []
-    for _ in range(2):
-        segments: list[bytes] = []
-        execute(guest.program, guest.given(), None, lambda segment, out=segments: out.append(segment.to_bytes()))
-        runs.append(segments)
-    assert runs[0] == runs[1]
-    other: list[bytes] = []
-    execute(guest.program, guest.given(seed=b"other"), None, lambda segment: other.append(segment.to_bytes()))
-    assert other != runs[0]
+def test_verify_stands_on_its_assumption() -> None:
+    guest = Guest("verify")
+    session = execute(guest.program, guest.given())
+    assert session.assumptions == (hello_assumption(guest.given().stdin),)
+    assert session.claim.digest() != ReceiptClaim.ok(session.image_id, guest.journal).digest()
+
+
+def test_environment_reaches_guest_and_host() -> None:
+    guest = Guest("environment")
+    session = execute(guest.program, guest.given())
+    assert guest.stderr.getvalue() == b"to standard error\n"
+    assert guest.stdout.getvalue()
+    assert {"SYS_ARGC", "SYS_ARGV", "SYS_GETENV", "SYS_CYCLE_COUNT", "SYS_LOG"} <= set(session.syscalls)
+
+
+def test_a_seed_makes_random_bytes_repeat() -> None:
+    roots = [execute(Guest("pause").program, Guest("pause").given(seed=seed)).post_root for seed in (b"a", b"a")]
+    assert roots[0] == roots[1] != ZERO
+
+
+@pytest.mark.parametrize("mode", [Mode.PLAIN, Mode.COUNT])
+def test_panic_says_what_the_guest_said(mode) -> None:
+    guest = Guest("panic")
+    with pytest.raises(GuestPanicError, match=f"^guest panicked: {guest.run['panic']}$"):
+        execute(guest.program, guest.given(), mode=mode)
+
+
+def test_segments_do_not_change_what_is_computed() -> None:
+    """Many cuts, one claim; each segment's image is that of its root."""
+    guest = Guest("json")
+    whole = execute(guest.program, guest.given())
+    segments: list[Segment] = []
+    limits = Limits(capacities={"cycles": 9_000})
+    session = execute(guest.program, guest.given(), limits, segments.append)
+    assert session.segments == len(segments) > 25
+    assert session.claim.digest() == whole.claim.digest()
+    assert session.cycles == whole.cycles
+    assert session.instructions == whole.instructions
+    for segment in segments[::5]:
+        assert segment.cycles <= 9_000
+        assert segment.image.root() == segment.pre_root
+        assert Segment.from_bytes(segment.to_bytes()).to_bytes() == segment.to_bytes()
+
+
+def test_stopped_ends_without_a_session() -> None:
+    from localbento.executor.machine import Mode as MachineMode
+    from localbento.executor.run import Compat, Runner
+
+    guest, seen = Guest("fibonacci"), []
+    limits = Limits(capacities={"cycles": 5_000})
+    runner = Runner(guest.program.image, "", guest.given(), limits, seen.append, MachineMode.COUNT, Compat.OWN)
+    assert runner.run(stopped=lambda: len(seen) == 3) is None
+    assert len(seen) == 3
