@@ -1,5 +1,6 @@
 """`bento bench stark`: a synthetic proof, with the seconds of each step."""
 
+import resource
 import time
 from typing import Any
 
