@@ -134,11 +134,15 @@ def helper(function: _Function) -> _Function:
     Constants among its arguments are passed like any other number: numba would compile it anew for each.
     """
     compiler: Any = njit  # its types do not know the options
-    dispatcher = compiler(nogil=True, cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    dispatcher = compiler(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
     unliteral: Callable[[Any], Any] = types.unliteral
     template = dispatcher.get_call_template
 
     def get_call_template(args: Any, kws: Any) -> Any:
+        # A kernel that comes from the disk cache never asks for its helpers: until one does, theirs is not set up.
+        if not hasattr(dispatcher, "_bento_cached"):
+            dispatcher._bento_cached = True
+            dispatcher.enable_caching()
         return template([unliteral(arg) for arg in args], kws)
 
     dispatcher.get_call_template = get_call_template
