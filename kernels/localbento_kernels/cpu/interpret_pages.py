@@ -1,6 +1,6 @@
 """Pages of the interpreter: opening them, counting what they cost, and how long the kernel may run on.
 
-Twin: `localbento.executor.accounting`.
+No twin: counted rows are compared with real records, paging cycles with recorded runs of the released executor.
 """
 
 from localbento_kernels.cpu import interpret_numbers as nr
