@@ -194,7 +194,11 @@ def _receipt_for_verify_guest(stdin):
 
 
 def start(*args, **options):
-    return subprocess.Popen([*BENTO, *map(str, args)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, **options)
+    # A test run in the background has SIGINT ignored, and would hand that on.
+    return subprocess.Popen(
+        [*BENTO, *map(str, args)], stderr=subprocess.PIPE, stdout=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **options,
+    )
 
 
 def children(pid):
@@ -267,10 +271,10 @@ def test_a_read_only_output_is_refused_before_the_work(home, tmp_path):
     assert b"cannot write" in result.stderr
 
 
-def test_a_full_disk_is_one_clear_line(home, tmp_path):
+def test_a_full_disk_is_one_clear_line(hello, home, tmp_path):
     result = bento("prove", guest("hello"), "--output", "/dev/full/x", "--quiet")
     assert result.returncode == 2
-    limited = f"ulimit -f 16; exec {' '.join(BENTO)} prove {guest('hello')} --output {tmp_path / 'o.receipt'} --quiet"
+    limited = f"ulimit -f 700; exec {' '.join(BENTO)} prove {guest('hello')} --output {tmp_path / 'o.receipt'} --quiet"
     result = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, check=False)
     assert result.returncode == 6, result.stderr
     assert len(result.stderr.splitlines()) == 1

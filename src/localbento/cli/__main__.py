@@ -57,7 +57,7 @@ def main() -> None:
     """Run the command; end with a documented exit code and, if something is wrong, one clear line."""
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)
     except LocalBentoError as error:
         _say(f"error: {error}")
         sys.exit(error.exit_code)
@@ -66,18 +66,27 @@ def main() -> None:
     except typer.Abort:
         sys.exit(EXIT_INTERRUPTED)
     except KeyboardInterrupt:
-        _say("interrupted: nothing was left behind; run the same command to start again")
-        sys.exit(EXIT_INTERRUPTED)
+        code = EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever reads our output has gone; keep Python from complaining about it while it shuts down.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(EXIT_BROKEN_PIPE)
+        code = EXIT_BROKEN_PIPE
+    except SystemExit as ended:
+        # Typer ends by itself, with 1, when whoever reads our output has gone.
+        if not isinstance(ended.__context__, BrokenPipeError):
+            raise
+        code = EXIT_BROKEN_PIPE
     except Exception as error:
         usage = getattr(error, "show", None)
         if usage is None:
             raise
         usage()
-        sys.exit(getattr(error, "exit_code", 2))
+        code = getattr(error, "exit_code", 2)
+    # Typer hands an interruption back as the exit code of the command.
+    if code == EXIT_INTERRUPTED:
+        _say("interrupted: nothing was left behind; run the same command to start again")
+    if code == EXIT_BROKEN_PIPE:
+        # Keep Python from complaining about the pipe while it shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code or 0)
 
 
 def _terminated(signum: int, frame: object) -> None:
