@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 __all__ = ["Execution", "ProgressEvent", "ProofResult", "Receipt", "execute", "image_id", "prove"]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  (any of the names above)
+def __getattr__(name: str) -> Any:
     if name in __all__:
         from localbento import api
 

@@ -82,8 +82,20 @@ def test_deep_word() -> None:
     word, first, second = planes(mask), Pole(z), Pole(other)
     claims = words([*claim.coefficients, *claim_next.coefficients])
     deep.deep_word(
-        planes(batch), planes(sums), word, points, first.quartic, first.norm, second.quartic, second.norm, claims, n,
-        aligned(deep.DEEP_REGISTERS * 16), 16, 0, n,
+        planes(batch),
+        planes(sums),
+        word,
+        points,
+        first.quartic,
+        first.norm,
+        second.quartic,
+        second.norm,
+        claims,
+        n,
+        aligned(deep.DEEP_REGISTERS * 16),
+        16,
+        0,
+        n,
     )
     for i, found in enumerate(from_planes(word, n)):
         x = Extension.constant(domain_point(bits, i))

@@ -103,9 +103,23 @@ def test_height_quotient(has_sum: bool) -> None:
     xs = [domain_point(6, i) for i in range(n)]
     out = aligned_zeros(n * 16)
     quotient.height_quotient(
-        planes(mix), words(factors), words(xs), words(bus), cell, words(main), has_sum, words([1, end]),
-        np.concatenate([multiples(p) for p in powers]), words(sigma.coefficients), log_rows, n, out,
-        aligned(quotient.REGISTERS * 16), 16, 0, n,
+        planes(mix),
+        words(factors),
+        words(xs),
+        words(bus),
+        cell,
+        words(main),
+        has_sum,
+        words([1, end]),
+        np.concatenate([multiples(p) for p in powers]),
+        words(sigma.coefficients),
+        log_rows,
+        n,
+        out,
+        aligned(quotient.REGISTERS * 16),
+        16,
+        0,
+        n,
     )
     found, rows = numbers(out).reshape(n, 16), bus.transpose(1, 0, 2).reshape(n, 32)
     for i in range(n):

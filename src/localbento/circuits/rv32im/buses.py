@@ -100,7 +100,10 @@ HASH: Final = Bus("hash", 35, (*_cells("cell", 16), *_cells("digest", 8)), BusKi
 _UNIT_RANKS: Final = {op: 2 if op in (Unit.DIV, Unit.DIVU, Unit.REM, Unit.REMU) else 1 for op in Unit}
 
 UNIT: Final = Bus(
-    "unit", 36, ("op", "a_lo", "a_hi", "b_lo", "b_hi", "out_lo", "out_hi"), BusKind.LOOKUP,
+    "unit",
+    36,
+    ("op", "a_lo", "a_hi", "b_lo", "b_hi", "out_lo", "out_hi"),
+    BusKind.LOOKUP,
     ranks=MappingProxyType({int(op): rank for op, rank in _UNIT_RANKS.items()}),
 )
 """`out` is what the operation `op` (a `records.Unit`) gives for `a` and `b`."""

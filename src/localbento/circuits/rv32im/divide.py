@@ -73,7 +73,11 @@ class Divide(Chip):
             UNIT, (quotient, *operands, *self.q), self.quotient_uses, rank=2, ops=self.QUOTIENT_OPS, label="quotient"
         )
         c.provide(
-            UNIT, (remainder, *operands, *self.r), self.remainder_uses, rank=2, ops=self.REMAINDER_OPS,
+            UNIT,
+            (remainder, *operands, *self.r),
+            self.remainder_uses,
+            rank=2,
+            ops=self.REMAINDER_OPS,
             label="remainder",
         )
 

@@ -113,9 +113,7 @@ def _count(
     first, rest = parts[0], parts[1:]
     for kind in np.unique(first) if len(first) > 1 else first:
         chosen = rest if len(first) == 1 else [p if len(p) == 1 else p[first == kind] for p in rest]
-        known = (
-            counts.add_range(int(kind), *chosen) if message.bus == RANGE else counts.add_region(int(kind), *chosen)
-        )
+        known = counts.add_range(int(kind), *chosen) if message.bus == RANGE else counts.add_region(int(kind), *chosen)
         if not known:
             return False
     return True

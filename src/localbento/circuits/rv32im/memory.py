@@ -44,9 +44,7 @@ class LoadStore(Chip):
     source: Read
     goal: Write
 
-    def constrain_access(
-        self, c: Constraints, variant: Expr, chip: OpChip, offset: Expr | int, new: Limbs
-    ) -> None:
+    def constrain_access(self, c: Constraints, variant: Expr, chip: OpChip, offset: Expr | int, new: Limbs) -> None:
         """Everything but what `new` is; `offset` is the byte in the memory word."""
         c.pull(CPU, (self.cycle, self.pc))
         op = variant + OP_USER * self.user + OP_UNIT * chip
@@ -92,7 +90,8 @@ class LoadStore(Chip):
                 now + Slot.RS2 + load, either(memory_time, steps[:, Step.B_TIME]), either(memory, steps[:, Step.B])
             ),
             "goal": Write.columns(
-                now + Slot.MEMORY + load, either(steps[:, Step.RD_TIME], memory_time),
+                now + Slot.MEMORY + load,
+                either(steps[:, Step.RD_TIME], memory_time),
                 either(steps[:, Step.RD_OLD], memory),
             ),
         }

@@ -30,7 +30,12 @@ _PARTS: Final = {
     Operation.SH: PART_HALF,
 }
 _BY_OPCODE: Final = {
-    BRANCH: Form.BRANCH, LUI: Form.LUI, AUIPC: Form.AUIPC, JAL: Form.JAL, JALR: Form.JALR, STORE: Form.STORE,
+    BRANCH: Form.BRANCH,
+    LUI: Form.LUI,
+    AUIPC: Form.AUIPC,
+    JAL: Form.JAL,
+    JALR: Form.JALR,
+    STORE: Form.STORE,
 }
 
 
