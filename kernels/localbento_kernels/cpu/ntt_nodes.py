@@ -162,7 +162,7 @@ def _node(
 
         return signature, code
 
-    return call  # type: ignore[no-any-return]
+    return call
 
 
 evaluate_2 = _node("evaluate_2", 1)
