@@ -36,8 +36,14 @@ class Profile:
 
     def capacity(self, chip: str) -> int:
         """Rows of this chip that a segment can use; 0 for a chip that the profile leaves out."""
-        copies = self.copies.get(chip, 0)
-        return machine.capacity(self.log_heights[chip], copies) if copies else 0
+        return self._capacities.get(chip, 0)
+
+    @cached_property
+    def _capacities(self) -> Mapping[str, int]:
+        # The segmenter asks for all of these, of every profile, several times a segment.
+        return {
+            chip: machine.capacity(self.log_heights[chip], copies) for chip, copies in self.copies.items() if copies
+        }
 
     @cached_property
     def capacities(self) -> Mapping[str, int]:
