@@ -17,6 +17,8 @@ from localbento.riscv.abi import Register
 MAGIC: Final = b"bibc"
 VERSION: Final = 1
 MAX_PROGRAM_BYTES: Final = 10 << 20
+MAX_VALUE_BITS: Final = 1 << 20
+"""A program that squares on and on is stopped here; the released executor goes on until memory is full."""
 CHUNK: Final = 16
 CONST, LOAD, STORE, ADD, SUB, MUL, REM, QUO, INV = 2, 3, 4, 8, 9, 10, 11, 12, 14
 
@@ -103,17 +105,21 @@ class Evaluation:
         """
         values: list[int] = []
         for operation in self._program.operations:
-            values.append(self._value(values, *operation))
+            value = self._value(values, *operation)
+            if value.bit_length() > MAX_VALUE_BITS:
+                msg = f"bigint: a value of {value.bit_length()} bits, allowed {MAX_VALUE_BITS}"
+                raise MachineCallError(msg)
+            values.append(value)
 
     def _value(self, values: list[int], opcode: int, kind: int, a: int, b: int) -> int:
         program = self._program
-        if kind >= len(program.widths) and opcode in (LOAD, STORE):
+        if opcode in (LOAD, STORE) and (kind >= len(program.widths) or 8 * program.widths[kind] > MAX_VALUE_BITS):
             return self._malformed(opcode)
         match opcode:
             case 2:
                 if a + b > len(program.constants):
                     return self._malformed(opcode)
-                return sum(c << 64 * i for i, c in enumerate(program.constants[a : a + b]))
+                return int.from_bytes(struct.pack(f"<{b}Q", *program.constants[a : a + b]), "little")
             case 3:
                 return int.from_bytes(self._load(a >> 16, a & 0xFFFF, program.widths[kind]), "little")
             case 4:
