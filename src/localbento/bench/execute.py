@@ -40,8 +40,9 @@ def run_execute(guest: Path | None = None) -> dict[str, Any]:
         UsageError: if the guest is no file.
         GuestError: if the guest fails.
     """
+    paths = _guests(guest)
     loop = _measure(compute_loop(LOOP_INSTRUCTIONS), ExecutorInput())
-    figures = {path.stem: _guest(path) for path in _guests(guest)}
+    figures = {path.stem: _guest(path) for path in paths}
     return {
         "plain_instructions_per_second": loop["plain_instructions_per_second"],
         "recording_instructions_per_second": loop["recording_instructions_per_second"],
