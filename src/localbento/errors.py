@@ -71,6 +71,8 @@ class Reason(StrEnum):
     """The program is another one than expected."""
     JOURNAL = "journal"
     """The journal is not the one that the claim commits to."""
+    INPUT = "input"
+    """The execution was given another input digest than expected."""
     EXIT_CODE = "exit-code"
     """The guest did not end with the accepted exit code."""
     CONTINUITY = "continuity"

@@ -1,4 +1,7 @@
-"""Receipts as bytes and back: msgpack, one encoding for each receipt, limits before allocation."""
+"""Receipts as bytes and back: msgpack, one encoding for each receipt, limits before allocation.
+
+Decoding takes the shortest form of every item and the fields in order only, so what it accepts encodes to itself.
+"""
 
 from typing import Any, Final
 
@@ -17,6 +20,7 @@ from localbento.receipt.composite import (
     CompositeReceipt,
     SegmentReceipt,
 )
+from localbento.receipt.packed import PackedReader
 
 FORMAT: Final = "localbento-receipt"
 VERSION: Final = 1
@@ -24,6 +28,7 @@ KIND: Final = "composite"
 MAX_PUBLIC_VALUES: Final = 256
 _FIELDS: Final = ["format", "version", "kind", "journal", "segments", "assumptions", "receipts"]
 _WORD: Final = 4
+_DIGEST: Final = 32
 
 
 def encode(receipt: CompositeReceipt) -> bytes:
@@ -40,25 +45,15 @@ def decode(data: bytes) -> CompositeReceipt:
     given: object = data
     if not isinstance(given, bytes | bytearray | memoryview):
         raise VerificationError(Reason.MALFORMED, f"expected bytes, found {type(given).__name__}")
-    raw = bytes(given)
+    try:
+        raw = bytes(given)
+    except ValueError as error:
+        raise VerificationError(Reason.MALFORMED, "the memory view was released") from error
     if len(raw) > MAX_RECEIPT_BYTES:
         raise VerificationError(Reason.LIMIT, f"receipt: expected at most {MAX_RECEIPT_BYTES} bytes, found {len(raw)}")
-    try:
-        plain = msgpack.unpackb(
-            raw,
-            raw=False,
-            strict_map_key=True,
-            max_str_len=64,
-            max_map_len=len(_FIELDS),
-            max_array_len=MAX_SEGMENTS,
-            max_bin_len=max(MAX_JOURNAL_BYTES, MAX_SEAL_BYTES),
-            max_ext_len=0,
-        )
-    except Exception as error:
-        raise VerificationError(Reason.MALFORMED, f"receipt: not msgpack ({type(error).__name__})") from None
-    receipt = _receipt(plain, MAX_DEPTH)
-    if encode(receipt) != raw:
-        raise VerificationError(Reason.MALFORMED, "receipt: not the canonical encoding")
+    decoder = _Decoder(PackedReader(raw))
+    receipt = decoder.receipt(MAX_DEPTH)
+    decoder.reader.end()
     return receipt
 
 
@@ -78,67 +73,63 @@ def _pack(values: tuple[int, ...]) -> bytes:
     return b"".join(v.to_bytes(_WORD, "little") for v in values)
 
 
-def _malformed(what: str) -> VerificationError:
-    return VerificationError(Reason.MALFORMED, f"receipt: {what}")
+class _Decoder:
+    """Reads a receipt field by field; limits hold for the whole of it, with what it carries."""
 
+    def __init__(self, reader: PackedReader) -> None:
+        self.reader = reader
+        self._segments = MAX_SEGMENTS
+        self._receipts = MAX_ASSUMPTIONS
 
-def _receipt(plain: object, depth: int) -> CompositeReceipt:
-    if depth == 0:
-        raise VerificationError(Reason.LIMIT, f"receipt: nested deeper than {MAX_DEPTH}")
-    if type(plain) is not dict or list(plain) != _FIELDS:
-        msg = f"expected the fields {', '.join(_FIELDS)}"
-        raise _malformed(msg)
-    if plain["format"] != FORMAT or plain["kind"] != KIND or type(plain["version"]) is not int:
-        msg = f"expected a {FORMAT} of kind {KIND}"
-        raise _malformed(msg)
-    if plain["version"] != VERSION:
-        raise VerificationError(Reason.VERSION, f"receipt: expected version {VERSION}, found {plain['version']}")
-    journal = plain["journal"]
-    if journal is not None and type(journal) is not bytes:
-        msg = "journal: expected bytes"
-        raise _malformed(msg)
-    if journal is not None and len(journal) > MAX_JOURNAL_BYTES:
-        raise VerificationError(Reason.LIMIT, f"journal: expected at most {MAX_JOURNAL_BYTES} bytes")
-    return CompositeReceipt(
-        tuple(_segment(s) for s in _list(plain["segments"], MAX_SEGMENTS, "segments")),
-        journal,
-        tuple(_assumption(a) for a in _list(plain["assumptions"], MAX_ASSUMPTIONS, "assumptions")),
-        tuple(_receipt(r, depth - 1) for r in _list(plain["receipts"], MAX_ASSUMPTIONS, "receipts")),
-    )
+    def receipt(self, depth: int) -> CompositeReceipt:
+        """A receipt and those that it carries, `depth` deep."""
+        if depth == 0:
+            raise VerificationError(Reason.LIMIT, f"receipt: nested deeper than {MAX_DEPTH}")
+        r = self.reader
+        r.fields(_FIELDS)
+        r.text("format")
+        r.text(FORMAT)
+        r.text("version")
+        version = r.integer("version")
+        if version != VERSION:
+            raise VerificationError(Reason.VERSION, f"receipt: expected version {VERSION}, found {version}")
+        r.text("kind")
+        r.text(KIND)
+        r.text("journal")
+        journal = None if r.nothing() else r.binary(MAX_JOURNAL_BYTES, "journal")
+        r.text("segments")
+        count = r.items(self._segments, "segments")
+        self._segments -= count
+        segments = tuple(self._segment() for _ in range(count))
+        r.text("assumptions")
+        assumptions = tuple(self._assumption() for _ in range(r.items(MAX_ASSUMPTIONS, "assumptions")))
+        r.text("receipts")
+        count = r.items(self._receipts, "receipts")
+        self._receipts -= count
+        return CompositeReceipt(segments, journal, assumptions, tuple(self.receipt(depth - 1) for _ in range(count)))
 
+    def _segment(self) -> SegmentReceipt:
+        r = self.reader
+        self._pieces(3, "segment: profile, public values, seal")
+        profile = r.integer("profile")
+        if profile >= 1 << 16:
+            raise VerificationError(Reason.MALFORMED, "segment: expected a profile number")
+        public = r.binary(_WORD * MAX_PUBLIC_VALUES, "public values")
+        if len(public) % _WORD:
+            raise VerificationError(Reason.MALFORMED, "segment: expected public values of four bytes")
+        seal = r.binary(MAX_SEAL_BYTES, "seal")
+        values = tuple(int.from_bytes(public[i : i + _WORD], "little") for i in range(0, len(public), _WORD))
+        if any(v >= P for v in values):
+            raise VerificationError(Reason.NOT_CANONICAL, "segment: a public value is not smaller than p")
+        return SegmentReceipt(profile, values, seal)
 
-def _list(plain: object, limit: int, what: str) -> list[Any]:
-    if type(plain) is not list:
-        msg = f"{what}: expected a list"
-        raise _malformed(msg)
-    if len(plain) > limit:
-        raise VerificationError(Reason.LIMIT, f"{what}: expected at most {limit}, found {len(plain)}")
-    return plain
+    def _assumption(self) -> Assumption:
+        self._pieces(2, "assumption: claim, control root")
+        claim, control_root = (self.reader.binary(_DIGEST, "digest") for _ in range(2))
+        if len(claim) != _DIGEST or len(control_root) != _DIGEST:
+            raise VerificationError(Reason.MALFORMED, "assumption: expected two digests of 32 bytes")
+        return Assumption(claim, control_root)
 
-
-def _segment(plain: object) -> SegmentReceipt:
-    items = _list(plain, 3, "segment")
-    if len(items) != 3:
-        msg = "segment: expected profile, public values, seal"
-        raise _malformed(msg)
-    profile, public, seal = items
-    if type(profile) is not int or not 0 <= profile < 1 << 16:
-        msg = "segment: expected a profile number"
-        raise _malformed(msg)
-    if type(public) is not bytes or len(public) % _WORD or type(seal) is not bytes:
-        msg = "segment: expected public values and seal as bytes"
-        raise _malformed(msg)
-    if len(public) > _WORD * MAX_PUBLIC_VALUES or len(seal) > MAX_SEAL_BYTES:
-        raise VerificationError(Reason.LIMIT, "segment: public values or seal too long")
-    values = tuple(int.from_bytes(public[i : i + _WORD], "little") for i in range(0, len(public), _WORD))
-    if any(v >= P for v in values):
-        raise VerificationError(Reason.NOT_CANONICAL, "segment: a public value is not smaller than p")
-    return SegmentReceipt(profile, values, seal)
-
-
-def _assumption(plain: object) -> Assumption:
-    items = _list(plain, 2, "assumption")
-    if len(items) != 2 or any(type(x) is not bytes or len(x) != 32 for x in items):
-        msg = "assumption: expected two digests of 32 bytes"
-        raise _malformed(msg)
-    return Assumption(*items)
+    def _pieces(self, count: int, what: str) -> None:
+        if self.reader.items(count, what) != count:
+            raise VerificationError(Reason.MALFORMED, f"expected {what}")

@@ -4,7 +4,9 @@
 2. the chain: each segment starts where the one before was cut          claim.join_all
 3. the output: the last segment's digest is that of journal and assumptions
 4. the assumptions: each is proved by a receipt carried along, itself verified by these steps
-5. what the caller expects: image ID, exit code, journal
+5. what the caller expects: image ID, exit code, input digest, journal
+
+With the defaults and a journal, the claim is exactly RISC Zero's `ReceiptClaim::ok(image_id, journal)`.
 """
 
 from collections.abc import Callable, Sequence
@@ -42,18 +44,27 @@ class Verified:
     provable_bits: float
 
 
-def verify_bytes(data: bytes, image_id: bytes, *, journal: bytes | None = None, allow_exit: bool = False) -> Verified:
+def verify_bytes(
+    data: bytes,
+    image_id: bytes,
+    *,
+    journal: bytes | None = None,
+    allow_exit: bool = False,
+    input_digest: bytes = ZERO,
+) -> Verified:
     """Decode and verify.
 
     Args:
         data: the receipt's bytes.
         image_id: the program's identity, 32 bytes.
-        journal: the journal that is expected, if any is.
+        journal: the journal that is expected, if any is; an empty one is not that of a guest without output.
         allow_exit: accept a guest that ended with another exit code than Halted(0).
+        input_digest: the machine's input words, which whoever proves chooses: a guest can read them, so an
+            execution that was given others than expected shows nothing.
 
     Raises: VerificationError with a reason, for any bytes at all; nothing else.
     """
-    return verify_receipt(decode(data), image_id, journal=journal, allow_exit=allow_exit)
+    return verify_receipt(decode(data), image_id, journal=journal, allow_exit=allow_exit, input_digest=input_digest)
 
 
 def verify_receipt(
@@ -62,6 +73,7 @@ def verify_receipt(
     *,
     journal: bytes | None = None,
     allow_exit: bool = False,
+    input_digest: bytes = ZERO,
     verify_segments: VerifySegments = one_by_one,
 ) -> Verified:
     """Verify a decoded receipt; as `verify_bytes`."""
@@ -72,8 +84,12 @@ def verify_receipt(
     if not verified.claim.exit_code.is_ok and not allow_exit:
         detail = f"expected Halted(0), found {verified.claim.exit_code}; --allow-exit accepts any exit code"
         raise VerificationError(Reason.EXIT_CODE, detail)
-    if journal is not None and journal != (verified.journal or b""):
-        detail = f"expected {_short(journal)}, found {_short(verified.journal or b'')}"
+    given = digest_of(verified.claim.input)
+    if given != input_digest:
+        raise VerificationError(Reason.INPUT, f"expected input digest {input_digest.hex()}, found {given.hex()}")
+    if journal is not None and journal != verified.journal:
+        found = "no output" if verified.journal is None else _short(verified.journal)
+        detail = f"expected {_short(journal)}, found {found}"
         raise VerificationError(Reason.JOURNAL, detail)
     return verified
 
