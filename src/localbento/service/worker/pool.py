@@ -164,8 +164,9 @@ class Pool:
 def _worker_environment() -> Iterator[None]:
     """What a worker's C library should know from its first moment.
 
-    PERF: glibc gives every large array back to the system as soon as it is free, and the next proof touches fresh memory
-    again: an eighth of the time of a second proof, measured.  A worker that keeps what it has uses 3 % more at its peak.
+    PERF: glibc gives every large array back to the system as soon as it is free, and the next proof touches fresh
+    memory again: an eighth of the time of a second proof, measured.  A worker that keeps what it has uses 3 % more
+    at its peak.
     """
     settings = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
     added = {name: value for name, value in settings.items() if name not in os.environ}
