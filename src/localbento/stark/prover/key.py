@@ -12,7 +12,7 @@ from localbento.stark.keygen import CommitFixed, Matrix, VerifyingKey, fixed_row
 from localbento.stark.prover.commitment import Commitment, commit, extend
 from localbento.stark.prover.numbers import montgomery_list, root_powers
 from localbento.stark.prover.work import Work
-from localbento.stark.shape import ChipShape, HeightShape, Shape
+from localbento.stark.shape import ChipShape, HeightShape, Shape, TreeShape
 from localbento_kernels.cpu import domains, layout, quotient
 from localbento_kernels.cpu.tiles import LANES, Words, aligned, aligned_zeros, tiles_for
 
@@ -55,20 +55,35 @@ def proving_key(key: VerifyingKey, threads: int = 1) -> ProvingKey:
     Raises: ValueError if the preprocessed columns do not have the key's cap.
     """
     work, shape = Work(threads), key.shape
-    traces: dict[int, Words] = {}
-    if shape.fixed_tree is not None:
-        for log_rows, matrix in zip(shape.fixed_tree.heights, fixed_rows(shape), strict=True):
-            traces[log_rows] = place([(matrix, 0)], len(matrix), log_rows, work)
-    fixed = None
-    if shape.fixed_tree is not None:
-        extended = [extend(traces[h], shape.params.log_blowup, work) for h in shape.fixed_tree.heights]
-        fixed = commit(shape.fixed_tree, extended, work)
-        if fixed.cap.tolist() != [e for digest in key.fixed_cap for e in digest]:
-            msg = f"{key.system.name}: the preprocessed columns do not have the cap of the verifying key"
-            raise ValueError(msg)
+    traces, fixed = _fixed(key, work)
     empty = aligned_zeros((0, 1, LANES))
     heights = tuple(_height_key(key, height, traces.get(height.log_rows, empty), work) for height in shape.heights)
     return ProvingKey(key, heights, fixed)
+
+
+_FIXED: dict[tuple[tuple[Digest, ...], TreeShape], tuple[dict[int, Words], Commitment]] = {}
+"""Preprocessed columns that are committed to already: a machine's profiles have the same tables."""
+
+
+def _fixed(key: VerifyingKey, work: Work) -> tuple[dict[int, Words], Commitment | None]:
+    """The preprocessed columns of each height as tiles, and their commitment, which has the key's cap."""
+    shape = key.shape
+    if shape.fixed_tree is None:
+        return {}, None
+    known = _FIXED.get((key.fixed_cap, shape.fixed_tree))
+    if known is not None:
+        return known
+    traces = {
+        log_rows: place([(matrix, 0)], len(matrix), log_rows, work)
+        for log_rows, matrix in zip(shape.fixed_tree.heights, fixed_rows(shape), strict=True)
+    }
+    extended = [extend(traces[h], shape.params.log_blowup, work) for h in shape.fixed_tree.heights]
+    fixed = commit(shape.fixed_tree, extended, work)
+    if fixed.cap.tolist() != [e for digest in key.fixed_cap for e in digest]:
+        msg = f"{key.system.name}: the preprocessed columns do not have the cap of the verifying key"
+        raise ValueError(msg)
+    _FIXED[key.fixed_cap, shape.fixed_tree] = traces, fixed
+    return traces, fixed
 
 
 def commit_fixed(threads: int = 1) -> CommitFixed:
