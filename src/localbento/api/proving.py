@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from localbento.receipt.segment import Proved
     from localbento.riscv.elf import Program
     from localbento.service.job import JobState, SegmentFile, SegmentResult
+    from localbento.service.worker.pool import Pool
 
 SECRET_BYTES = 32
 MEMORY_SHARE = 0.8
@@ -87,11 +88,17 @@ def prove_program(
             cores=cores,
             memory_bytes=plan.memory_bytes,
         )
-        results = job.run(source, report)
-        session = source.finished()
-        proving_seconds = time.perf_counter() - started
-        receipt = _put_together(session, results, assumptions)
-        bits = _verify_as_a_stranger(receipt, session, directory, plan.workers)
+        made: list[_Made] = []
+
+        def finish(pool: "Pool", results: list["SegmentResult"]) -> None:
+            proving_seconds = time.perf_counter() - started
+            receipt = _put_together(source.finished(), results, assumptions)
+            checked = _verify_as_a_stranger(receipt, source.finished(), directory, pool, plan.workers)
+            made.append(_Made(receipt, checked, proving_seconds))
+
+        results = job.run(source, report, finish)
+        session, (result,) = source.finished(), made
+        receipt, bits = result.receipt, result.checked
     seconds = time.perf_counter() - started
     return ProofResult(
         receipt=receipt,
@@ -101,7 +108,7 @@ def prove_program(
         cycles=sum(r.cycles for r in results),
         segments=len(results),
         seconds=seconds,
-        proving_seconds=proving_seconds,
+        proving_seconds=result.proving_seconds,
         receipt_bytes=len(receipt.to_bytes()),
         provable_bits=bits.provable_bits,
         peak_bytes=max(r.peak_bytes for r in results),
@@ -281,7 +288,16 @@ class _Checked:
     provable_bits: float
 
 
-def _verify_as_a_stranger(receipt: Receipt, session: "Session", directory: Path, workers: int) -> _Checked:
+@dataclass(frozen=True, slots=True)
+class _Made:
+    receipt: Receipt
+    checked: _Checked
+    proving_seconds: float
+
+
+def _verify_as_a_stranger(
+    receipt: Receipt, session: "Session", directory: Path, pool: "Pool", workers: int
+) -> _Checked:
     """Verify the receipt from its bytes alone; long ones by several processes."""
     from localbento.receipt.encoding import decode
     from localbento.receipt.verify import VerifySegments, one_by_one, verify_receipt
@@ -289,7 +305,7 @@ def _verify_as_a_stranger(receipt: Receipt, session: "Session", directory: Path,
     data = receipt.to_bytes()
     verifier: VerifySegments = one_by_one
     if workers > 1 and len(receipt.composite.segments) > workers:
-        verifier = _pooled(data, receipt.composite, directory, workers)
+        verifier = _pooled(data, receipt.composite, directory, pool, workers)
     verified = verify_receipt(
         decode(data), session.image_id, journal=session.journal, allow_exit=True, verify_segments=verifier
     )
@@ -297,28 +313,26 @@ def _verify_as_a_stranger(receipt: Receipt, session: "Session", directory: Path,
 
 
 def _pooled(
-    data: bytes, composite: "CompositeReceipt", directory: Path, workers: int
+    data: bytes, composite: "CompositeReceipt", directory: Path, pool: "Pool", workers: int
 ) -> Callable[[Sequence["SegmentReceipt"]], list["Proved"]]:
     """Segments of the receipt itself go to workers; those of receipts that it carries are verified here."""
     from localbento.receipt.segment import Proved, profile_bits, stated_segment_claim
     from localbento.receipt.verify import one_by_one
     from localbento.service.files import write_whole
     from localbento.service.worker.loop import Failed, Task
-    from localbento.service.worker.pool import Pool
 
     def verify(segments: Sequence["SegmentReceipt"]) -> list["Proved"]:
         if segments is not composite.segments and tuple(segments) != composite.segments:
             return one_by_one(segments)
         path = directory / "whole.receipt"
         write_whole(path, data)
-        with Pool(workers, 1) as pool:
-            for first in range(workers):
-                options = {"first": first, "step": workers, "threads": 1}
-                pool.submit(Task(f"verify {first}", VERIFY_KIND, (path,), directory / f"{first}.verified", options))
-            while pool.pending:
-                for event in pool.events(1.0):
-                    if isinstance(event, Failed):
-                        raise event.error
+        for first in range(workers):
+            options = {"first": first, "step": workers, "threads": 1}
+            pool.submit(Task(f"verify {first}", VERIFY_KIND, (path,), directory / f"{first}.verified", options))
+        while pool.pending:
+            for event in pool.events(1.0):
+                if isinstance(event, Failed):
+                    raise event.error
         return [Proved(stated_segment_claim(s), profile_bits(s.profile)) for s in segments]
 
     return verify

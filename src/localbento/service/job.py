@@ -87,8 +87,15 @@ class ProofJob:
         self._cycles = 0
         self._stop = threading.Event()
 
-    def run(self, source: Source, progress: Callable[[JobState], None]) -> list[SegmentResult]:
+    def run(
+        self,
+        source: Source,
+        progress: Callable[[JobState], None],
+        finish: Callable[[Pool, list[SegmentResult]], None] | None = None,
+    ) -> list[SegmentResult]:
         """Execute and prove; results in the order of the segments.
+
+        `finish` gets the workers once more, when all segments are proved.
 
         Raises: what the source raised; HostError, ProvingError or VerificationError of the first task that fails.
         """
@@ -103,10 +110,13 @@ class ProofJob:
                     for event in pool.events(POLL_SECONDS if pool.pending else 0.0):
                         self._note(event)
                     progress(self._state(time.monotonic() - started))
+                results = [self._results[i] for i in sorted(self._results)]
+                if finish is not None:
+                    finish(pool, results)
             finally:
                 self._stop.set()
         thread.join()
-        return [self._results[i] for i in sorted(self._results)]
+        return results
 
     def _execute(self, source: Source) -> None:
         try:
