@@ -6,12 +6,12 @@ import sys
 import pytest
 
 RUN = """
-import resource, sys
+from localbento.service.worker.loop import peak_memory_bytes
 from localbento.bench.execute import compute_loop
 from localbento.executor import execute
 lengths = []
 session = execute(compute_loop({cycles}), on_segment=lambda segment: lengths.append(len(segment.to_bytes())))
-print(session.cycles.user, session.segments, len(lengths), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
+print(session.cycles.user, session.segments, len(lengths), peak_memory_bytes() >> 20)
 """
 
 
