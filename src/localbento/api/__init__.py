@@ -16,7 +16,7 @@ from localbento.api.looking import (
 )
 from localbento.api.measuring import bench_execute, bench_kernels, bench_prove, bench_stark
 from localbento.api.proving import prove, prove_program
-from localbento.api.results import Cycles, Execution, ProgressEvent, ProofResult, Receipt
+from localbento.api.results import Cycles, Execution, ProgressEvent, ProofResult, Receipt, TaskProgress
 from localbento.api.running import check_writable, encode_input, execute, image_id, write_file
 from localbento.api.verifying import verify
 
@@ -26,6 +26,7 @@ __all__ = [
     "ProgressEvent",
     "ProofResult",
     "Receipt",
+    "TaskProgress",
     "bench_execute",
     "bench_kernels",
     "bench_prove",

@@ -115,6 +115,16 @@ class Execution:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskProgress:
+    """A task that a worker has now."""
+
+    name: str
+    step: str
+    seconds: float = 0.0
+    """Since it was claimed."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProgressEvent:
     """The state of a proving job."""
 
@@ -127,6 +137,14 @@ class ProgressEvent:
     cycles_per_second: float
     remaining_seconds: float | None
     final: bool = False
+    job: str = ""
+    """Its id; empty before it has one."""
+    tasks: tuple[TaskProgress, ...] = ()
+    memory_bytes: int = 0
+    """What the running tasks are predicted to take."""
+    memory_limit_bytes: int = 0
+    note: str = ""
+    """Something that just happened and should be read: a worker died, a task is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
