@@ -1,64 +1,175 @@
-"""Progress on stderr: one live line on a terminal, plain lines otherwise."""
+"""Progress on stderr: a live picture on a terminal, plain lines otherwise.
+
+A plain line comes when there is news and the last one is two seconds old; the first one comes at once, so that
+whoever waits knows that something happens.  With NO_COLOR, without a terminal, or on a dumb one, all is plain.
+"""
 
 import sys
+import threading
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from localbento.cli.show import terminal
+from localbento.cli.show import clock, plural, size, terminal
 
 if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
     from localbento.api import ProgressEvent
 
-PLAIN_SECONDS = 2.0
-LIVE_SECONDS = 0.1
+PLAIN_SECONDS: Final = 2.0
+LIVE_PER_SECOND: Final = 8
+SHORT_ID: Final = 8
+BAR_CELLS: Final = 24
+TASK_LINES: Final = 8
+"""Tasks that are shown one by one; a machine with more cores than this gets a count of the others."""
+STARTING: Final = "starting"
 
 
 class Progress:
-    """Shows what a job does; `event` is the callback."""
+    """Shows what a job does; `event` is the callback, and may be called from any thread."""
 
-    def __init__(self, *, enabled: bool) -> None:
+    interrupted: str | None = None
+    """The job that the last interruption stopped: whoever says goodbye need not say it again."""
+
+    def __init__(self, *, enabled: bool, title: str = "") -> None:
+        """`title` names what is proved."""
         self._enabled = enabled
-        self._live = enabled and terminal()
+        self._title = title
+        self._started = time.monotonic()
         self._next = 0.0
-        self._drawn = False
+        self._last: ProgressEvent | None = None
+        self._job = ""
+        self._note = ""
+        self._live: Any = None
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
+        if not self._enabled:
+            return self
+        if terminal():
+            self._live = _live(self._picture)
+            self._live.start()
+        else:
+            _line(f"{self._title}: {STARTING}" if self._title else STARTING)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._clear()
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+        if self._job and kind is not None and issubclass(kind, KeyboardInterrupt | SystemExit):
+            Progress.interrupted = self._job
+            _line(f"interrupted: what is finished is kept; go on with: bento jobs resume {self._job[:SHORT_ID]}")
 
     def event(self, event: "ProgressEvent") -> None:
-        """Show the state of the job, but not too often."""
-        now = time.monotonic()
-        if not self._enabled or (now < self._next and not event.final):
-            return
-        self._next = now + (LIVE_SECONDS if self._live else PLAIN_SECONDS)
-        line = describe(event)
-        if self._live:
-            self._clear()
-            sys.stderr.write(line)
-            self._drawn = True
-        else:
-            sys.stderr.write(line + "\n")
-        sys.stderr.flush()
+        """Take note of the state of the job; show it, but not too often."""
+        with self._lock:
+            self._last = event
+            self._job = event.job or self._job
+            now = time.monotonic()
+            news = bool(event.note) and event.note != self._note
+            self._note = event.note or self._note
+            if not self._enabled or self._live is not None:
+                return
+            if news:
+                _line(event.note)
+            if now >= self._next or event.final:
+                self._next = now + PLAIN_SECONDS
+                _line(describe(event))
 
-    def _clear(self) -> None:
-        if self._drawn:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-            self._drawn = False
+    def _picture(self) -> "RenderableType":
+        return picture(self._last, time.monotonic() - self._started, title=self._title, note=self._note)
+
+
+def _line(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def stderr_console() -> "Console":
+    """A terminal's console on stderr."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def _live(render: Any) -> Any:
+    from rich.live import Live
+
+    # `transient`: the picture goes when the job ends, and the summary stands alone.
+    return Live(
+        get_renderable=render,
+        console=stderr_console(),
+        refresh_per_second=LIVE_PER_SECOND,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=True,
+    )
 
 
 def describe(event: "ProgressEvent") -> str:
-    """One line: cycles, segments by state, step, rate, remaining time."""
+    """One line: cycles, segments by state, tasks with their step, rate, remaining time, memory."""
     parts = [f"{event.cycles:,} cycles{'' if event.executed else ' so far'}"]
     parts.append(f"segments {event.done} done, {event.running} running, {event.waiting} waiting")
-    if event.steps:
+    if event.tasks:
+        parts.append(", ".join(f"{task.name} {task.step}".strip() for task in event.tasks[:TASK_LINES]))
+    elif event.steps:
         parts.append("step " + ", ".join(event.steps))
     if event.cycles_per_second > 0:
         parts.append(f"{event.cycles_per_second / 1e3:.1f} kHz")
     if event.remaining_seconds is not None:
         parts.append(f"{event.remaining_seconds:.0f} s left")
+    if event.memory_bytes:
+        parts.append(f"{size(event.memory_bytes)} memory")
     return "; ".join(parts)
+
+
+def picture(event: "ProgressEvent | None", seconds: float, *, title: str = "", note: str = "") -> "RenderableType":
+    """What stands on the terminal: a row for each fact, never wider than the terminal."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True, min_width=8)
+    table.add_column(no_wrap=True, overflow="ellipsis")
+    for name, value, style in _rows(event, seconds, title, note):
+        table.add_row(name, Text(value, style=style, no_wrap=True, overflow="ellipsis"))
+    return table
+
+
+def _rows(event: "ProgressEvent | None", seconds: float, title: str, note: str) -> list[tuple[str, str, str]]:
+    head = [part for part in (title, "" if event is None else event.job[:SHORT_ID]) if part]
+    rows = [("job", ", ".join([*head, clock(seconds)]), "bold")]
+    if event is None:
+        return [*rows, ("", STARTING, "")]
+    rows.append(("cycles", f"{event.cycles:,} {'executed' if event.executed else 'so far, executing'}", ""))
+    total = event.done + event.running + event.waiting
+    states = f"{event.done} done, {event.running} running, {event.waiting} waiting"
+    rows.append(("segments", states, ""))
+    rows.append(("", _bar(event.done, event.running, total), ""))
+    for task in event.tasks[:TASK_LINES]:
+        rows.append(("", f"{task.name}  {task.step}  {clock(task.seconds)}", "cyan"))
+    if len(event.tasks) > TASK_LINES:
+        rows.append(("", f"and {plural(len(event.tasks) - TASK_LINES, 'task')} more", "cyan"))
+    if event.steps and not event.tasks:
+        rows.append(("", ", ".join(event.steps), "cyan"))
+    pace = f"{event.cycles_per_second / 1e3:.1f} kHz" if event.cycles_per_second > 0 else "not known yet"
+    if event.remaining_seconds is not None:
+        pace += f", {clock(event.remaining_seconds)} left"
+    rows.append(("rate", pace, ""))
+    if event.memory_bytes:
+        of = f" of {size(event.memory_limit_bytes)}" if event.memory_limit_bytes else ""
+        rows.append(("memory", size(event.memory_bytes) + of, ""))
+    if note:
+        rows.append(("", note, "yellow"))
+    return rows
+
+
+def _bar(done: int, running: int, total: int) -> str:
+    """Done, running and open shares of a bar."""
+    if not total:
+        return "░" * BAR_CELLS
+    full = BAR_CELLS * done // total
+    half = min(BAR_CELLS - full, -(-BAR_CELLS * running // total))
+    return "█" * full + "▒" * half + "░" * (BAR_CELLS - full - half)

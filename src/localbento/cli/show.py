@@ -1,11 +1,15 @@
-"""What commands print: JSON on stdout, or a few aligned lines."""
+"""What commands print: JSON on stdout, a few aligned lines, or a table."""
 
 import json
 import os
 import sys
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+GAP: Final = "  "
+NARROWEST: Final = 20
 
 
 def print_json(value: Mapping[str, Any]) -> None:
@@ -16,10 +20,63 @@ def print_json(value: Mapping[str, Any]) -> None:
 
 def print_lines(rows: Sequence[tuple[str, str]], *, to_stderr: bool = True) -> None:
     """Name and value in two columns."""
-    width = max((len(name) for name, _ in rows), default=0)
+    width = max((cells(name) for name, _ in rows), default=0)
     stream = sys.stderr if to_stderr else sys.stdout
     for name, value in rows:
-        print(f"{name.ljust(width)}  {value}", file=stream)
+        print(f"{_padded(name, width)}  {value}", file=stream)
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns on stdout; on a terminal no line is longer than it is wide, in a pipe nothing is cut."""
+    table = [tuple(head), *map(tuple, rows)]
+    widths = [max(cells(row[i]) for row in table) for i in range(len(head))]
+    limit = stdout_width()
+    for row in table:
+        line = GAP.join(_padded(text, width) for text, width in zip(row, widths, strict=True)).rstrip()
+        print(line if limit is None else cut(line, limit))
+
+
+def stdout_width() -> int | None:
+    """Columns of the terminal that stdout is; None in a pipe."""
+    if not sys.stdout.isatty():
+        return None
+    try:
+        return max(NARROWEST, os.get_terminal_size(sys.stdout.fileno()).columns or NARROWEST)
+    except OSError:
+        return None
+
+
+def cells(text: str) -> int:
+    """Columns that a text takes on a terminal."""
+    return sum(_cell(c) for c in text)
+
+
+def _cell(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def cut(text: str, width: int) -> str:
+    """The text, or as much of it as fits into so many columns, with an ellipsis."""
+    if cells(text) <= width:
+        return text
+    kept, used = [], 1
+    for character in text:
+        used += _cell(character)
+        if used > width:
+            break
+        kept.append(character)
+    return "".join(kept) + "…"
+
+
+def printable(text: str) -> str:
+    """The text with what would move the cursor or colour the terminal made visible: names come from other people."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - cells(text))
 
 
 def write_bytes(target: str, data: bytes) -> None:
@@ -34,8 +91,8 @@ def write_bytes(target: str, data: bytes) -> None:
 
 
 def terminal() -> bool:
-    """Whether stderr is a terminal that may be redrawn."""
-    return sys.stderr.isatty() and os.environ.get("TERM", "") != "dumb"
+    """Whether stderr is a terminal that may be coloured and redrawn (https://no-color.org)."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "") != "dumb" and not os.environ.get("NO_COLOR")
 
 
 def journal_text(journal: bytes | None) -> str:
@@ -44,3 +101,26 @@ def journal_text(journal: bytes | None) -> str:
         return "none"
     text = journal[:64].hex()
     return f"{len(journal)} bytes {text}{'…' if len(journal) > 64 else ''}"
+
+
+def size(count: float) -> str:
+    """Bytes for a person: `3 B`, `1.5 KiB`, `2.4 GiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def clock(seconds: float) -> str:
+    """A duration for a person: `4.2 s`, `12:05`, `3:00:12`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 job`, `2 jobs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
