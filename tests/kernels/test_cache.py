@@ -1,5 +1,6 @@
 """Compiled code on disk: never stale, one copy for all processes, and no obstacle where it cannot be kept."""
 
+import ast
 import os
 import shutil
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from localbento_kernels import cache
+from localbento_kernels import cache, loading
 
 HELPER = """
 from numba import njit
@@ -35,7 +36,8 @@ def package(tmp_path: Path) -> Path:
     root = tmp_path / "localbento_kernels"
     root.mkdir()
     (root / "__init__.py").write_text("from localbento_kernels import cache\n\ncache.install()\n")
-    shutil.copy(Path(cache.__file__), root / "cache.py")
+    for part in (cache, loading):
+        shutil.copy(Path(part.__file__), root)
     (root / "helper.py").write_text(HELPER.format(increment=1))
     (root / "caller.py").write_text(CALLER)
     (root / "other.py").write_text("from numba import njit\n\n@njit(cache=True)\ndef same(x):\n    return x\n")
@@ -69,6 +71,81 @@ def test_a_changed_helper_is_seen(package: Path, tmp_path: Path) -> None:
     assert run(package, CALL, folder)[0] == "12 0"
     (package / "helper.py").write_text(HELPER.format(increment=1))
     assert run(package, CALL, folder)[0] == "10 1"
+
+
+def test_a_new_caller_inlines_what_was_loaded(package: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    assert run(package, CALL, folder)[0] == "10 0"
+    (package / "caller.py").write_text(CALLER.replace("step(step(x))", "step(step(step(x)))"))
+    program = (
+        "from localbento_kernels.helper import step; print(step(1), sum(step.stats.cache_hits.values()));"
+        "from localbento_kernels.caller import twice; print(twice(8), sum(twice.stats.cache_hits.values()))"
+    )
+    run(package, "from localbento_kernels.helper import step; step(1)", folder)
+    assert run(package, program, folder)[0] == "2 1\n11 0"
+    assert run(package, program, folder)[0] == "2 1\n11 1"
+
+
+def test_loading_makes_nothing_ready_to_compile(package: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    program = f"{CALL}; import sys; print('numba.np.linalg' in sys.modules)"
+    assert run(package, program, folder)[0] == "10 0\nTrue"
+    assert run(package, program, folder)[0] == "10 1\nFalse"
+
+
+@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "flipped", "other"])
+def test_a_damaged_file_is_compiled_again(package: Path, tmp_path: Path, suffix: str, damage: str) -> None:
+    folder = tmp_path / "cache"
+    assert run(package, CALL, folder)[0] == "10 0"
+    (path,) = folder.glob(f"*/*caller*/caller.twice*.{suffix}")
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    path.write_bytes(
+        {
+            "cut": whole[:middle],
+            "empty": b"",
+            "flipped": whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :],
+            "other": b"no pickle" * 10,
+        }[damage]
+    )
+    assert run(package, CALL, folder)[0] == "10 0"
+    assert run(package, CALL, folder)[0] == "10 1"
+
+
+def parsed_imports(source: str) -> set[str]:
+    """What the text of a module imports, by Python's own parser."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in found if name.partition(".")[0] == cache.PACKAGE}
+
+
+FORMS = """
+import numpy, localbento_kernels.a as x, localbento_kernels.b.c
+from localbento_kernels import d, e as f
+from localbento_kernels.cpu import (
+    g,  # not (the last
+    h as i,
+)
+from localbento_kernels.cpu import j, \\
+    k
+if True: from localbento_kernels.cpu.l import m; import localbento_kernels.n
+def late():
+    from localbento_kernels.cpu import(o)
+"""
+
+
+def test_every_import_is_seen() -> None:
+    files = sorted(cache.ROOT.rglob("*.py"))
+    assert len(files) > 30
+    for source in (FORMS, *(path.read_text() for path in files)):
+        wanted = parsed_imports(source)
+        assert wanted <= set(cache._imports(source.encode())), wanted
+    assert len(parsed_imports(FORMS)) == 14
 
 
 def test_what_does_not_import_a_file_does_not_depend_on_it(package: Path) -> None:
