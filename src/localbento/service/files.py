@@ -22,7 +22,7 @@ def write_whole(path: Path, data: bytes, *, private: bool = False) -> None:
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise HostError(_refused("write", path, error)) from error
+        raise HostError(refused("write", path, error)) from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -44,7 +44,8 @@ def read_whole(path: Path, limit: int, what: str) -> bytes:
         raise UsageError(msg) from error
 
 
-def _refused(verb: str, path: Path, error: OSError) -> str:
+def refused(verb: str, path: Path, error: OSError) -> str:
+    """One line for a file that the system refuses: what was tried, where, why, what to do."""
     reason = os.strerror(error.errno or 0)
     hint = ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

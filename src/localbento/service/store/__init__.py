@@ -1,0 +1,1 @@
+"""Where inputs and outputs of tasks lie."""
