@@ -253,6 +253,23 @@ def test_a_zero_fingerprint_is_counted() -> None:
     assert zeros == 1
 
 
+def test_a_chip_is_compiled_once_for_all_places() -> None:
+    groups = helpers(WIDE, 4)
+    one = constraint_program(WIDE, Placement(0, 0, 0), groups, 0, 100, 200)
+    other = constraint_program(WIDE, Placement(3, 31, 5), groups, 7, 140, 260)
+    assert other.instructions is one.instructions
+    assert (one.main.first_tile, other.main.first_tile) == (0, 1)
+    assert one.main.register - other.main.register == 15
+    moved = {
+        WeightKind.LAMBDA: lambda n: n + (7 if n < 100 else 40),
+        WeightKind.MINUS_LAMBDA: lambda n: n + 60,
+    }
+    same = lambda n: n  # noqa: E731
+    wanted = [w._replace(number=moved.get(w.kind, same)(w.number)) for w in one.weights]
+    assert list(other.weights) == wanted
+    assert {w.kind for w in wanted} == set(WeightKind)
+
+
 def test_registers_are_used_again() -> None:
     """The program of a chip with a long chain of sums needs few registers beyond its cells."""
     program = constraint_program(WIDE, Placement(0, 0, 0), helpers(WIDE, 4), 0, 100, 200)

@@ -7,6 +7,7 @@ limbs: Annotated[tuple[Felt, ...], 16]            # sixteen columns
 """
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_args, get_origin, get_type_hints
 
 from localbento.air.expr import Expr, Graph, Op
@@ -119,10 +120,17 @@ class Declarer:
             setattr(group, field, self.declare(hint, prefix + field))
 
 
-def fields(group: type[Cells]) -> dict[str, Any]:
+_FIELDS: dict[type[Cells], Mapping[str, Any]] = {}
+
+
+def fields(group: type[Cells]) -> Mapping[str, Any]:
     """Annotated column fields of a group, in order of declaration."""
-    hints = get_type_hints(group, include_extras=True)
-    return {k: h for k, h in hints.items() if get_origin(h) is not ClassVar and k != "name"}
+    found = _FIELDS.get(group)
+    if found is None:
+        hints = get_type_hints(group, include_extras=True)
+        found = {k: h for k, h in hints.items() if get_origin(h) is not ClassVar and k != "name"}
+        _FIELDS[group] = found = MappingProxyType(found)
+    return found
 
 
 def columns_of(hint: Any, value: Any) -> Iterator[Any]:

@@ -285,7 +285,8 @@ def record(chip: type[Chip], name: str | None = None) -> RecordedChip:
             msg = f"{made.name}: gadget {group.name!r} is constrained {group.uses} times, expected once"
             raise CircuitError(msg)
     _refuse_unused(made.name, declarer, c)
-    bits = frozenset(cell.node for cell in declarer.main if _is_bit(c, cell))
+    zeros = {k.node for k in c.constraints}
+    bits = frozenset(cell.node for cell in declarer.main if (cell * (cell - 1)).node in zeros)
     return RecordedChip(
         made.name,
         chip,
@@ -297,11 +298,6 @@ def record(chip: type[Chip], name: str | None = None) -> RecordedChip:
         tuple(c.constraints),
         tuple(c.messages),
     )
-
-
-def _is_bit(c: Constraints, cell: Felt) -> bool:
-    wanted = (cell * (cell - 1)).node
-    return any(k.node == wanted for k in c.constraints)
 
 
 def _refuse_unused(name: str, declarer: Declarer, c: Constraints) -> None:

@@ -7,12 +7,17 @@ and the prover fills in their values for each proof.  So adding a constraint com
 
 Two programs for each chip: `constraint_program` mixes all constraints of a row, those of the bus argument
 included, into one element of F; `helper_program` fills the helper columns from the trace.
+
+PERF: a chip is compiled once.  Where it stands decides only which tiles are looked at (its first cell always comes
+into the same register: there is room for the cells of its neighbours around its own) and which powers of lambda
+its constraints are multiplied with.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +30,8 @@ TILE: Final = 16
 DEGREE: Final = 5
 MAX_TERMS: Final = 4
 """Products that the kernels sum before they reduce."""
+Groups: TypeAlias = tuple[tuple[Message, ...], ...]
+"""The messages of each helper column."""
 _OPERATIONS: Final = {Op.ADD: Kind.ADD, Op.SUB: Kind.SUB, Op.MUL: Kind.MUL}
 _LINEAR: Final = (Kind.LINEAR_1, Kind.LINEAR_2, Kind.LINEAR_3, Kind.LINEAR_4)
 
@@ -95,21 +102,19 @@ def fingerprint_constant(chip: RecordedChip, message: Message) -> tuple[tuple[in
 class _Assembler:
     """Emits instructions over virtual registers; a virtual register is written before it is read."""
 
-    def __init__(self, chip: RecordedChip, at: Placement, groups: Sequence[tuple[Message, ...]], *, bus: bool) -> None:
+    def __init__(self, chip: RecordedChip, groups: Groups, *, bus: bool) -> None:
         self.chip = chip
         self.instructions: list[Instruction] = []
         self.weights: list[Weight] = []
+        self.bases: list[_Base] = []
         self.constants: dict[int, int] = {}
         self._nodes: dict[int, int] = {}
         self._fingerprints: dict[str, int] = {}
         self.sizes: dict[int, int] = {}
-        self.fixed = _window(at.fixed, len(chip.fixed), 0)
-        self.main = _window(at.main, chip.width, _end(self.fixed))
-        self.bus = _window(DEGREE * at.helper, DEGREE * len(groups) if bus else 0, _end(self.main))
-        self._fixed_start = self.fixed.register + at.fixed % TILE
-        self._main_start = self.main.register + at.main % TILE
-        self._bus_start = self.bus.register + DEGREE * at.helper % TILE
-        self._next = _end(self.bus)
+        self.fixed = _Cells(len(chip.fixed), 0)
+        self.main = _Cells(chip.width, self.fixed.end)
+        self.bus = _Cells(DEGREE * len(groups) if bus else 0, self.main.end)
+        self._next = self.bus.end
         self.inputs = self._next
 
     def new(self, size: int) -> int:
@@ -141,9 +146,9 @@ class _Assembler:
             elif op is Op.CONSTANT:
                 self._nodes[stack.pop()] = self.constant(a)
             elif op is Op.FIXED:
-                self._nodes[stack.pop()] = self._fixed_start + a
+                self._nodes[stack.pop()] = self.fixed.first + a
             elif op is Op.MAIN:
-                self._nodes[stack.pop()] = self._main_start + a
+                self._nodes[stack.pop()] = self.main.first + a
             elif missing := [n for n in (b, a) if n not in self._nodes]:
                 stack += missing
             else:
@@ -153,14 +158,20 @@ class _Assembler:
 
     def helper(self, number: int) -> int:
         """The register of a helper column of the bus matrix."""
-        return self._bus_start + DEGREE * number
+        return self.bus.first + DEGREE * number
 
-    def combine(self, target: int, terms: Sequence[tuple[int, Weight]]) -> None:
+    def weigh(self, weights: Sequence[Weight], base: "_Base") -> int:
+        """The place of some weights, one after the other."""
+        first = len(self.weights)
+        self.weights += weights
+        self.bases += [base] * len(weights)
+        return first
+
+    def combine(self, target: int, terms: Sequence[tuple[int, Weight]], base: "_Base") -> None:
         """Target += the sum of weight * register, four products at a time."""
         for start in range(0, len(terms), MAX_TERMS):
             some = terms[start : start + MAX_TERMS]
-            first = len(self.weights)
-            self.weights += [weight for _, weight in some]
+            first = self.weigh([weight for _, weight in some], base)
             self.emit(_LINEAR[len(some) - 1], target, [register for register, _ in some], first)
 
     def fingerprint(self, message: Message) -> int:
@@ -169,14 +180,13 @@ class _Assembler:
             return self._fingerprints[message.label]
         number = self.chip.messages.index(message)
         target = self.new(DEGREE)
-        self.weights.append(Weight(WeightKind.MESSAGE, number))
-        self.emit(Kind.SET, target, (), len(self.weights) - 1)
+        self.emit(Kind.SET, target, (), self.weigh([Weight(WeightKind.MESSAGE, number)], _Base.ZERO))
         terms = [
             (self.node(node), Weight(WeightKind.BETA, i))
             for i, node in enumerate((message.bus_node, *message.components))
             if self.chip.graph.value(node) is None
         ]
-        self.combine(target, terms)
+        self.combine(target, terms, _Base.ZERO)
         self._fingerprints[message.label] = target
         return target
 
@@ -205,13 +215,14 @@ class _Assembler:
         zero = self.emit(Kind.CLEAR, self.new(DEGREE), ())
         return self.emit(Kind.SUB_ELEMENT, self.new(DEGREE), (zero, element))
 
-    def finish(self, result: int, results: int) -> Program:
+    def finish(self, result: int, results: int) -> "_Compiled":
         """Assign registers."""
         keep = {result, *self.constants.values()}
         places, rows, registers = allocate(self.instructions, self.sizes, self.inputs, keep, self.constants.values())
-        return Program(
+        return _Compiled(
             instructions=rows,
             weights=tuple(self.weights),
+            bases=tuple(self.bases),
             constants=tuple((places[r], value) for value, r in self.constants.items()),
             fixed=self.fixed,
             main=self.main,
@@ -222,21 +233,77 @@ class _Assembler:
         )
 
 
-def _window(start: int, cells: int, register: int) -> Window:
-    if not cells:
-        return Window(0, 0, register)
-    first = start // TILE
-    return Window(first, (start + cells - 1) // TILE - first + 1, register)
+class _Cells(NamedTuple):
+    """Registers of a chip's cells in one matrix, with room for their neighbours in the first and the last tile."""
+
+    cells: int
+    register: int
+
+    @property
+    def first(self) -> int:
+        """The register of the first cell."""
+        return self.register + TILE - 1
+
+    @property
+    def end(self) -> int:
+        """The first register beyond."""
+        return self.register + (self.cells + 2 * (TILE - 1) if self.cells else 0)
+
+    def at(self, start: int) -> Window:
+        """The tiles that hold the cells from cell `start` on of a row."""
+        if not self.cells:
+            return Window(0, 0, self.register)
+        first = start // TILE
+        return Window(first, (start + self.cells - 1) // TILE - first + 1, self.first - start % TILE)
 
 
-def _end(window: Window) -> int:
-    return window.register + TILE * window.tiles
+class _Base(IntEnum):
+    """From where the number of a weight is counted."""
+
+    ZERO = 0
+    CONSTRAINT = 1
+    HELPER = 2
+    STEP = 3
+
+
+@dataclass(frozen=True, eq=False)
+class _Compiled:
+    """A program whose cells may begin anywhere in a row, and its constraints anywhere among those of the height."""
+
+    instructions: NDArray[np.int32]
+    weights: tuple[Weight, ...]
+    bases: tuple[_Base, ...]
+    constants: tuple[tuple[int, int], ...]
+    fixed: _Cells
+    main: _Cells
+    bus: _Cells
+    result: int
+    results: int
+    registers: int
+
+    def place(self, at: Placement, starts: tuple[int, int, int, int] = (0, 0, 0, 0)) -> Program:
+        """The program at its place; `starts` is where the numbers of each `_Base` begin."""
+        weights = tuple(
+            w if base is _Base.ZERO else Weight(w.kind, w.number + starts[base], w.power)
+            for w, base in zip(self.weights, self.bases, strict=True)
+        )
+        return Program(
+            instructions=self.instructions,
+            weights=weights,
+            constants=self.constants,
+            fixed=self.fixed.at(at.fixed),
+            main=self.main.at(at.main),
+            bus=self.bus.at(DEGREE * at.helper),
+            result=self.result,
+            results=self.results,
+            registers=self.registers,
+        )
 
 
 def constraint_program(
     chip: RecordedChip,
     at: Placement,
-    groups: Sequence[tuple[Message, ...]],
+    groups: Groups,
     first_constraint: int,
     first_helper: int,
     step: int,
@@ -247,22 +314,32 @@ def constraint_program(
     constraint of its first helper column, and of the running sum's step, of which the chip gives
     minus the sum of its helpers (docs/protocol.md, "Mix").
     """
-    a = _Assembler(chip, at, groups, bus=True)
+    return _constraints(chip, groups).place(at, (0, first_constraint, first_helper, step))
+
+
+def helper_program(chip: RecordedChip, at: Placement, groups: Groups) -> Program:
+    """The helper columns of one chip from its row, `results` = 5 * len(groups) registers side by side."""
+    return _helpers(chip, groups).place(at)
+
+
+@lru_cache(maxsize=256)
+def _constraints(chip: RecordedChip, groups: Groups) -> _Compiled:
+    a = _Assembler(chip, groups, bus=True)
     mix = a.emit(Kind.CLEAR, a.new(DEGREE), ())
     for start in range(0, len(chip.constraints), MAX_TERMS):
         some = chip.constraints[start : start + MAX_TERMS]
-        a.combine(
-            mix,
-            [(a.node(k.node), Weight(WeightKind.LAMBDA, first_constraint + start + i)) for i, k in enumerate(some)],
-        )
+        terms = [(a.node(k.node), Weight(WeightKind.LAMBDA, start + i)) for i, k in enumerate(some)]
+        a.combine(mix, terms, _Base.CONSTRAINT)
     total = -1
     for number, group in enumerate(groups):
         helper = a.helper(number)
         difference = _helper_difference(a, helper, group)
-        a.combine(mix, [(difference + i, Weight(WeightKind.LAMBDA, first_helper + number, i)) for i in range(DEGREE)])
+        terms = [(difference + i, Weight(WeightKind.LAMBDA, number, i)) for i in range(DEGREE)]
+        a.combine(mix, terms, _Base.HELPER)
         total = helper if total < 0 else a.emit(Kind.ADD_ELEMENT, a.new(DEGREE), (total, helper))
     if total >= 0:
-        a.combine(mix, [(total + i, Weight(WeightKind.MINUS_LAMBDA, step, i)) for i in range(DEGREE)])
+        terms = [(total + i, Weight(WeightKind.MINUS_LAMBDA, 0, i)) for i in range(DEGREE)]
+        a.combine(mix, terms, _Base.STEP)
     return a.finish(mix, DEGREE)
 
 
@@ -291,9 +368,9 @@ def _helper_difference(a: _Assembler, helper: int, group: Sequence[Message]) -> 
     return product
 
 
-def helper_program(chip: RecordedChip, at: Placement, groups: Sequence[tuple[Message, ...]]) -> Program:
-    """The helper columns of one chip from its row, `results` = 5 * len(groups) registers side by side."""
-    a = _Assembler(chip, at, groups, bus=False)
+@lru_cache(maxsize=256)
+def _helpers(chip: RecordedChip, groups: Groups) -> _Compiled:
+    a = _Assembler(chip, groups, bus=False)
     results = a.new(DEGREE * len(groups))
     for number, group in enumerate(groups):
         target = results + DEGREE * number

@@ -1,7 +1,6 @@
 """Instructions of a program, and the assignment of registers to what they compute."""
 
-import bisect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -50,7 +49,8 @@ class _Pool:
 
     def __init__(self, first: int) -> None:
         self.first = first
-        self.used: list[bool] = []
+        self.size = 0
+        self._used = 0
 
     def take(self, size: int) -> int:
         """The first of `size` neighbouring registers.
@@ -58,23 +58,20 @@ class _Pool:
         A register just given back fits its own size again, so the target of an instruction never starts
         above a source of the same size that it may overwrite: kernels go upwards.
         """
-        run = 0
-        for i, used in enumerate(self.used):
-            run = 0 if used else run + 1
-            if run == size:
-                return self._mark(i - size + 1, size)
-        start = len(self.used) - run
-        self.used += [False] * (size - run)
-        return self._mark(start, size)
-
-    def _mark(self, start: int, size: int) -> int:
-        self.used[start : start + size] = [True] * size
+        free = ~self._used  # a bit for each register; above them all, all are free
+        fits, known = free, 1
+        while known < size:
+            step = min(known, size - known)
+            fits &= fits >> step
+            known += step
+        start = (fits & -fits).bit_length() - 1
+        self._used |= ((1 << size) - 1) << start
+        self.size = max(self.size, start + size)
         return self.first + start
 
     def give(self, register: int, size: int) -> None:
         """Free again."""
-        start = register - self.first
-        self.used[start : start + size] = [False] * size
+        self._used &= ~(((1 << size) - 1) << (register - self.first))
 
 
 def allocate(
@@ -93,38 +90,35 @@ def allocate(
     Returns: the place of each virtual register, the instructions as int32[n, 8] over real registers, and
         how many registers there are.
     """
-    starts = sorted(sizes)
-
-    def owner(register: int) -> int:
-        return register if register < inputs else starts[bisect.bisect_right(starts, register) - 1]
-
+    owner = list(range(inputs))
+    """The name of the virtual register that each number is a part of."""
+    for start, size in sorted(sizes.items()):
+        owner += [start] * size
     last = _last_uses(instructions, owner)
+    kept = set(keep)
     pool, places = _Pool(inputs), {i: i for i in range(inputs)}
     for name in early:
         places[name] = pool.take(sizes[name])
-    rows = np.full((len(instructions), 8), -1, np.int32)
-
-    def place(register: int) -> int:
-        name = owner(register)
-        return places[name] + register - name
+    rows: list[list[int]] = []
 
     for step, instruction in enumerate(instructions):
-        sources = [place(s) for s in instruction.sources]
-        target = owner(instruction.target)
-        for name in {owner(s) for s in instruction.sources} - {target, *keep}:
-            if name >= inputs and last[name] == step:
+        names = [owner[s] for s in instruction.sources]
+        sources = [places[name] + s - name for name, s in zip(names, instruction.sources, strict=True)]
+        target = owner[instruction.target]
+        for name in set(names):
+            if name >= inputs and last[name] == step and name != target and name not in kept:
                 pool.give(places[name], sizes[name])
         if target not in places:
             places[target] = pool.take(sizes[target])
-        rows[step, :2] = instruction.kind, place(instruction.target)
-        rows[step, 2 : 2 + len(sources)] = sources
-        rows[step, 6] = instruction.weight
-    return places, rows, inputs + len(pool.used)
+        to = places[target] + instruction.target - target
+        rows.append([instruction.kind, to, *sources, *[-1] * (4 - len(sources)), instruction.weight, -1])
+    return places, np.array(rows, np.int32).reshape(-1, 8), inputs + pool.size
 
 
-def _last_uses(instructions: Sequence[Instruction], owner: Callable[[int], int]) -> dict[int, int]:
+def _last_uses(instructions: Sequence[Instruction], owner: Sequence[int]) -> dict[int, int]:
     last: dict[int, int] = {}
     for step, instruction in enumerate(instructions):
-        for register in (instruction.target, *instruction.sources):
-            last[owner(register)] = step
+        last[owner[instruction.target]] = step
+        for register in instruction.sources:
+            last[owner[register]] = step
     return last
