@@ -1,19 +1,38 @@
-"""`bento verify` and `bento receipt show`."""
+"""`bento verify`, `bento receipt show` and `bento receipt convert`."""
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from localbento.cli import options, show
+from localbento.errors import UsageError
 
 app = typer.Typer(no_args_is_help=True, help="Look at receipts.", rich_markup_mode=None)
 ReceiptFile = Annotated[str, typer.Argument(metavar="RECEIPT", help="Receipt file; - reads stdin.", show_default=False)]
 
 
-def _read(source: str) -> bytes:
-    return sys.stdin.buffer.read() if source == "-" else options.read_file(Path(source), "receipt")
+class Form(StrEnum):
+    """How a receipt is written down."""
+
+    JSON = "json"
+    MSGPACK = "msgpack"
+
+
+def _read(source: str, *, json: bool = False) -> bytes:
+    """The bytes of a receipt file or of stdin, no more than a receipt can have."""
+    from localbento.api.receipts import read_receipt
+
+    if source == "-":
+        return read_receipt(sys.stdin.buffer, json=json)
+    try:
+        with Path(source).open("rb") as file:
+            return read_receipt(file, json=json)
+    except OSError as error:
+        msg = f"receipt: cannot read {source!r}: {error.strerror}"
+        raise UsageError(msg) from error
 
 
 def verify(
@@ -48,6 +67,29 @@ def show_receipt(receipt: ReceiptFile, as_json: options.Json = False) -> None:
         show.print_json(result)
     else:
         show.print_lines(_lines(result), to_stderr=False)
+
+
+@app.command("convert")
+def convert(
+    receipt: Annotated[
+        str, typer.Argument(metavar="FILE|-", help="Receipt in msgpack or JSON; - reads stdin.", show_default=False)
+    ],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE|-", help="Where it goes.")] = "-",
+    to: Annotated[
+        Form | None, typer.Option("--to", help="The form to write; by default the other one.", show_default=False)
+    ] = None,
+) -> None:
+    """Write a receipt as JSON, or one in JSON as the bytes that bento verify takes.  Nothing is verified.
+
+    Both directions lose nothing: there and back gives the same bytes.
+    """
+    from localbento.api.receipts import convert_receipt
+
+    data = convert_receipt(_read(receipt, json=True), to)
+    if output == "-" and not data.startswith(b"{") and sys.stdout.isatty():
+        msg = "--output: expected a file or a pipe for a receipt in msgpack, found a terminal"
+        raise UsageError(msg)
+    show.write_bytes(output, data)
 
 
 def _lines(result: dict[str, object]) -> list[tuple[str, str]]:
