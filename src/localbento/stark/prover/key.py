@@ -11,6 +11,7 @@ from localbento.stark.circuit import Digest
 from localbento.stark.keygen import CommitFixed, Matrix, VerifyingKey, fixed_rows
 from localbento.stark.prover.commitment import Commitment, commit, extend
 from localbento.stark.prover.numbers import montgomery_list, root_powers
+from localbento.stark.prover.stored import Fixed, fixed_commitment
 from localbento.stark.prover.work import Work
 from localbento.stark.shape import ChipShape, HeightShape, Shape, TreeShape
 from localbento_kernels.cpu import domains, layout, quotient
@@ -61,7 +62,7 @@ def proving_key(key: VerifyingKey, threads: int = 1) -> ProvingKey:
     return ProvingKey(key, heights, fixed)
 
 
-_FIXED: dict[tuple[tuple[Digest, ...], TreeShape], tuple[dict[int, Words], Commitment]] = {}
+_FIXED: dict[tuple[tuple[Digest, ...], TreeShape], Fixed] = {}
 """Preprocessed columns that are committed to already: a machine's profiles have the same tables."""
 
 
@@ -73,16 +74,23 @@ def _fixed(key: VerifyingKey, work: Work) -> tuple[dict[int, Words], Commitment 
     known = _FIXED.get((key.fixed_cap, shape.fixed_tree))
     if known is not None:
         return known
+    tree = shape.fixed_tree
+    found = fixed_commitment(tree, key.fixed_cap, shape.params.log_blowup, lambda: _compute_fixed(key, tree, work))
+    _FIXED[key.fixed_cap, tree] = found
+    return found
+
+
+def _compute_fixed(key: VerifyingKey, tree: TreeShape, work: Work) -> Fixed:
+    shape = key.shape
     traces = {
         log_rows: place([(matrix, 0)], len(matrix), log_rows, work)
-        for log_rows, matrix in zip(shape.fixed_tree.heights, fixed_rows(shape), strict=True)
+        for log_rows, matrix in zip(tree.heights, fixed_rows(shape), strict=True)
     }
-    extended = [extend(traces[h], shape.params.log_blowup, work) for h in shape.fixed_tree.heights]
-    fixed = commit(shape.fixed_tree, extended, work)
+    extended = [extend(traces[h], shape.params.log_blowup, work) for h in tree.heights]
+    fixed = commit(tree, extended, work)
     if fixed.cap.tolist() != [e for digest in key.fixed_cap for e in digest]:
         msg = f"{key.system.name}: the preprocessed columns do not have the cap of the verifying key"
         raise ValueError(msg)
-    _FIXED[key.fixed_cap, shape.fixed_tree] = traces, fixed
     return traces, fixed
 
 
