@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from localbento.errors import UsageError
 from localbento.service.taskdb.creation import Creation, Refs
@@ -9,6 +10,16 @@ from localbento.service.taskdb.errors import NotFoundError
 from localbento.service.taskdb.jobs import no_job
 from localbento.service.taskdb.rows import ImageRow, ObjectRef, ObjectUsage
 from localbento.service.taskdb.tasks import no_task
+
+
+class Reference(NamedTuple):
+    """Who refers to an object, under which role: a task, a job as a whole, or an image (no job; its name)."""
+
+    digest: str
+    size: int
+    role: str
+    job_id: str | None
+    task_id: str | None
 
 
 class Objects(Creation):
@@ -73,6 +84,10 @@ class Objects(Creation):
     def object_usage(self) -> ObjectUsage:
         """All objects that are referred to, each counted once."""
         return ObjectUsage(*self._run("object_usage")[0])
+
+    def all_refs(self) -> list[Reference]:
+        """Every reference to an object."""
+        return [Reference(*row) for row in self._run("all_refs")]
 
     def job_usage(self, job_id: str) -> tuple[int, int]:
         """Objects that a job refers to, each counted once: how many, and their bytes."""

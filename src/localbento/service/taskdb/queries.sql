@@ -569,6 +569,12 @@ SELECT count(*), coalesce(sum(size), 0), coalesce(sum(refs), 0), coalesce(sum(pr
     ) GROUP BY digest
 );
 
+-- name: all_refs
+-- Every reference to an object: digest, size, role, job, task; an image's has no job, and its name for a task.
+SELECT r.digest, r.size, r.role, jobs.id, t.task_id
+FROM object_refs AS r JOIN jobs ON jobs.seq = r.job_seq LEFT JOIN tasks AS t ON t.seq = r.task_seq
+UNION ALL SELECT digest, size, 'image', NULL, name FROM images;
+
 -- name: job_usage
 -- How many objects a job refers to and how large they are.
 SELECT count(*), coalesce(sum(size), 0) FROM (
