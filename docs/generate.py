@@ -49,7 +49,9 @@ def circuit_pages() -> dict[Path, str]:
 
 def pages() -> dict[Path, str]:
     """Every page that has a generated part, as it should be."""
-    return {DOCS / "cli.md": cli_page() + "\n", **circuit_pages()}
+    from localbento.cli.exit_codes import page
+
+    return {DOCS / "cli.md": cli_page() + "\n", DOCS / "exit-codes.md": page(), **circuit_pages()}
 
 
 def stale() -> list[Path]:

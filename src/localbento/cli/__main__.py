@@ -8,15 +8,12 @@ from typing import Annotated
 import typer
 
 from localbento import __version__
-from localbento.cli import bench, execute, inspect, prove, receipt, security
+from localbento.cli import bench, doctor, estimate, execute, image, inspect, jobs, prove, receipt, security, status
+from localbento.cli.exit_codes import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_TERMINATED, epilog
 from localbento.errors import LocalBentoError
 
 # numpy's matrix products are small here: threads of their own only get in each other's way.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
-EXIT_INTERRUPTED = 130
-EXIT_BROKEN_PIPE = 141
-EXIT_TERMINATED = 143
 
 app = typer.Typer(
     name="bento",
@@ -25,17 +22,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Prove that a RISC Zero guest, on some private input, ended with this journal.",
-    epilog="Exit codes: 0 done, 2 bad request, 3 the guest failed, 4 the receipt does not verify, "
-    "5 cannot be proved, 6 disk, memory or a lost worker, 130 interrupted, 141 reader went away, 143 terminated.",
+    epilog=epilog(),
 )
 app.command("execute")(execute.execute)
 app.command("image-id")(execute.image_id)
 app.command("prove")(prove.prove)
+app.command("estimate")(estimate.estimate)
+app.command("status")(status.status)
+app.add_typer(jobs.app, name="jobs")
 app.command("verify")(receipt.verify)
 app.add_typer(receipt.app, name="receipt")
+app.add_typer(image.app, name="image")
 app.add_typer(inspect.app, name="inspect")
 app.add_typer(bench.app, name="bench")
 app.command("security")(security.security)
+app.command("doctor")(doctor.doctor)
 
 
 def _version(wanted: bool) -> None:
@@ -59,7 +60,7 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except LocalBentoError as error:
-        _say(f"error: {error}")
+        _say(str(error) if error.exit_code == EXIT_INTERRUPTED else f"error: {error}")
         sys.exit(error.exit_code)
     except typer.Exit as ended:
         sys.exit(ended.exit_code)

@@ -13,7 +13,7 @@ def image_id(guest: options.Guest, as_json: options.Json = False) -> None:
     """Print the image ID of a program: 64 hex digits."""
     from localbento import api
 
-    found = api.image_id(options.read_file(guest, "guest")).hex()
+    found = api.image_id(options.read_guest(guest)).hex()
     if as_json:
         show.print_json({"image_id": found})
     else:
@@ -45,7 +45,7 @@ def execute(
     from localbento import api
 
     result = api.execute(
-        options.read_file(guest, "guest"),
+        options.read_guest(guest),
         api.encode_input(options.read_input(source), input_encoding),
         env=options.parse_env(env),
         args=arg or [],

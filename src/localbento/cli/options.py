@@ -6,15 +6,19 @@ from typing import Annotated
 
 import typer
 
+from localbento.cli import complete
 from localbento.errors import UsageError
 
-Guest = Annotated[Path, typer.Argument(help="R0BF program or bare RV32IM ELF.", show_default=False)]
+Guest = Annotated[
+    Path, typer.Argument(help="R0BF program, bare RV32IM ELF, or the name of an added image.", show_default=False)
+]
 Input = Annotated[str | None, typer.Option("--input", metavar="FILE|-", help="The guest's stdin; - reads ours.")]
 Encoding = Annotated[
     str,
     typer.Option(
         "--input-encoding",
         metavar="NAME",
+        autocompletion=complete.encodings,
         help="raw: bytes as they are; words: integers in text, one u32 each; frame: u32 length, then the bytes; "
         "bytes, string: as RISC Zero's serializer writes a Vec<u8> or a String.",
     ),
@@ -50,6 +54,20 @@ def read_file(path: Path, what: str) -> bytes:
     except OSError as error:
         msg = f"{what}: cannot read {str(path)!r}: {error.strerror}"
         raise UsageError(msg) from error
+
+
+def read_guest(guest: Path) -> bytes:
+    """A program: the bytes of a file, or of an image that was added by this name (bento image add).
+
+    Raises: UsageError if there is neither.
+    """
+    if not guest.exists() and len(guest.parts) == 1:
+        from localbento.api.store import load_image
+
+        found = load_image(str(guest))
+        if found is not None:
+            return found
+    return read_file(guest, "guest")
 
 
 def parse_env(pairs: list[str] | None) -> dict[str, str]:

@@ -29,9 +29,6 @@ STARTING: Final = "starting"
 class Progress:
     """Shows what a job does; `event` is the callback, and may be called from any thread."""
 
-    interrupted: str | None = None
-    """The job that the last interruption stopped: whoever says goodbye need not say it again."""
-
     def __init__(self, *, enabled: bool, title: str = "") -> None:
         """`title` names what is proved."""
         self._enabled = enabled
@@ -39,7 +36,6 @@ class Progress:
         self._started = time.monotonic()
         self._next = 0.0
         self._last: ProgressEvent | None = None
-        self._job = ""
         self._note = ""
         self._live: Any = None
         self._lock = threading.Lock()
@@ -58,15 +54,11 @@ class Progress:
         if self._live is not None:
             self._live.stop()
             self._live = None
-        if self._job and kind is not None and issubclass(kind, KeyboardInterrupt | SystemExit):
-            Progress.interrupted = self._job
-            _line(f"interrupted: what is finished is kept; go on with: bento jobs resume {self._job[:SHORT_ID]}")
 
     def event(self, event: "ProgressEvent") -> None:
         """Take note of the state of the job; show it, but not too often."""
         with self._lock:
             self._last = event
-            self._job = event.job or self._job
             now = time.monotonic()
             news = bool(event.note) and event.note != self._note
             self._note = event.note or self._note

@@ -20,20 +20,34 @@ def print_json(value: Mapping[str, Any]) -> None:
 
 def print_lines(rows: Sequence[tuple[str, str]], *, to_stderr: bool = True) -> None:
     """Name and value in two columns."""
-    width = max((cells(name) for name, _ in rows), default=0)
     stream = sys.stderr if to_stderr else sys.stdout
+    for line in aligned(rows):
+        print(line, file=stream)
+
+
+def aligned(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Name and value in two columns; a name that repeats is said once."""
+    width = max((cells(name) for name, _ in rows), default=0)
+    lines, last = [], None
     for name, value in rows:
-        print(f"{_padded(name, width)}  {value}", file=stream)
+        lines.append(f"{_padded('' if name == last else name, width)}{GAP}{value}")
+        last = name
+    return lines
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Columns on stdout; on a terminal no line is longer than it is wide, in a pipe nothing is cut."""
-    table = [tuple(head), *map(tuple, rows)]
-    widths = [max(cells(row[i]) for row in table) for i in range(len(head))]
+    for line in table(head, rows):
+        print(line)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table with a head, cut to the terminal that stdout may be."""
+    whole = [tuple(head), *map(tuple, rows)]
+    widths = [max(cells(row[i]) for row in whole) for i in range(len(head))]
     limit = stdout_width()
-    for row in table:
-        line = GAP.join(_padded(text, width) for text, width in zip(row, widths, strict=True)).rstrip()
-        print(line if limit is None else cut(line, limit))
+    lines = [GAP.join(_padded(t, w) for t, w in zip(row, widths, strict=True)).rstrip() for row in whole]
+    return lines if limit is None else [cut(line, limit) for line in lines]
 
 
 def stdout_width() -> int | None:
@@ -92,7 +106,16 @@ def write_bytes(target: str, data: bytes) -> None:
 
 def terminal() -> bool:
     """Whether stderr is a terminal that may be coloured and redrawn (https://no-color.org)."""
-    return sys.stderr.isatty() and os.environ.get("TERM", "") != "dumb" and not os.environ.get("NO_COLOR")
+    return sys.stderr.isatty() and _may_draw()
+
+
+def stdout_terminal() -> bool:
+    """The same of stdout."""
+    return sys.stdout.isatty() and _may_draw()
+
+
+def _may_draw() -> bool:
+    return os.environ.get("TERM", "") != "dumb" and not os.environ.get("NO_COLOR")
 
 
 def journal_text(journal: bytes | None) -> str:

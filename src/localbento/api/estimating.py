@@ -1,0 +1,389 @@
+"""What a proof will take, before anything is proved: the guest is executed and cut, the rest is arithmetic.
+
+    work of a segment   = WORK * cells of its profile * what committing to a cell costs on this machine, core seconds
+    seconds             = start + the time in which a pool of this size works the segments off
+    memory              = the most that segments which run at the same time are predicted to take
+    disk                = the most that segments not yet proved, proofs, and the receipt take together
+
+The speed of the machine is measured once, a few seconds, and kept in the home.  Proofs made since then correct
+it: the median of measured to predicted times, as long as they agree.
+"""
+
+import heapq
+import json
+import os
+import statistics
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from localbento.api.results import Receipt, exit_code_json
+from localbento.errors import HostError, LocalBentoError
+
+if TYPE_CHECKING:
+    from localbento.claim.exit_code import ExitCode
+    from localbento.service.home import Home
+
+WORK: Final = 1.8
+"""Proving a segment takes this many times what committing to its cells alone does, all else included."""
+START: Final = 2.0
+"""Before the first segment and after the last, in times of a small proof in a new process.
+
+Both were fitted to the 17 guests of `bench prove` in docs/benchmarks.md; the fit is within 15 % for all but one (26 %).
+"""
+BLOWUP: Final = 4
+LEAF_CELLS: Final = 16
+THREAD_GAIN: Final = 0.85
+"""What each further thread inside one proof adds, of the first."""
+PARENT_BYTES: Final = 512 << 20
+"""The parent and the process that executes."""
+CALIBRATION_FILE: Final = "speed.json"
+CALIBRATION_VERSION: Final = 1
+CALIBRATION_SECONDS: Final = 90 * 24 * 3600.0
+CALIBRATION_LOG_ROWS: Final = 16
+HISTORY: Final = 20
+MOST_CORRECTION: Final = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """What this machine does: nanoseconds of one core, and the seconds of a small proof in a new process."""
+
+    machine: str
+    poseidon2_ns: float
+    lde_ns_per_cell: float
+    start_seconds: float
+    measured_at: float
+
+    @property
+    def cell_seconds(self) -> float:
+        """Core seconds for committing to one cell: its share of the extension's hashes and transforms."""
+        return BLOWUP * (self.poseidon2_ns / LEAF_CELLS + self.lde_ns_per_cell) * 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """What is known of a segment before it is proved."""
+
+    profile: str
+    cycles: int
+    segment_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What proving some segments takes; `model_seconds` is before correction by what earlier proofs took."""
+
+    seconds: float
+    model_seconds: float
+    memory_bytes: int
+    disk_bytes: int
+    receipt_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """How good earlier predictions of one figure were: measured over predicted."""
+
+    what: str
+    proofs: int
+    median: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, what: str, pairs: Sequence[tuple[float, float]]) -> Self | None:
+        """From pairs of predicted and measured; None if there are none."""
+        ratios = [measured / predicted for predicted, measured in pairs if predicted > 0 and measured > 0]
+        if not ratios:
+            return None
+        return cls(what, len(ratios), statistics.median(ratios), min(ratios), max(ratios))
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What `bento estimate` says."""
+
+    image_id: bytes
+    exit_code: "ExitCode"
+    cycles: int
+    segments: int
+    profiles: Mapping[str, int]
+    workers: int
+    prediction: Prediction
+    execute_seconds: float
+    speed: Speed
+    earlier: tuple[Accuracy, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields of `bento estimate --json` (docs/schemas/estimate.json)."""
+        predicted = self.prediction
+        return {
+            "image_id": self.image_id.hex(),
+            "exit_code": exit_code_json(self.exit_code),
+            "cycles": self.cycles,
+            "segments": self.segments,
+            "profiles": dict(self.profiles),
+            "workers": self.workers,
+            "seconds": predicted.seconds,
+            "cycles_per_second": self.cycles / predicted.seconds if predicted.seconds else 0.0,
+            "memory_bytes": predicted.memory_bytes,
+            "disk_bytes": predicted.disk_bytes,
+            "receipt_bytes": predicted.receipt_bytes,
+            "execute_seconds": self.execute_seconds,
+            "machine": {k: v for k, v in asdict(self.speed).items() if k != "measured_at"},
+            "earlier": [asdict(accuracy) for accuracy in self.earlier],
+        }
+
+
+def estimate(
+    program: bytes,
+    stdin: bytes = b"",
+    *,
+    env: Mapping[str, str] | None = None,
+    args: Sequence[str] = (),
+    assumptions: Sequence[Receipt] = (),
+    segment_size: int | None = None,
+    jobs: int | None = None,
+    memory_bytes: int | None = None,
+    max_cycles: int | None = None,
+) -> Estimate:
+    """Execute a guest, cut it as `prove` would, and predict time, memory and disk.  Nothing is proved.
+
+    Options are those of `prove_program`.
+
+    Raises: UsageError, GuestError; ProvingError for what has no proof; HostError if no segment would fit the memory.
+    """
+    from localbento.api.proving import available_memory
+    from localbento.bench.machine import usable_cores
+    from localbento.errors import ProvingError
+    from localbento.executor.segment import Segment as Executed
+    from localbento.riscv.elf import load_guest
+    from localbento.service.home import home_path
+    from localbento.tasks.execute import executor_input, fitting_profiles, run_session
+    from localbento.tasks.refusal import refusal
+
+    cores, _ = usable_cores()
+    workers, memory = jobs or cores, memory_bytes or available_memory()
+    fitting, _ = fitting_profiles(memory, cores)
+    segments: list[Segment] = []
+
+    def note(segment: Executed) -> None:
+        if segment.unprovable:
+            raise ProvingError(refusal(segment.unprovable))
+        segments.append(Segment(segment.profile, segment.cycles, len(segment.to_bytes())))
+
+    session = run_session(
+        load_guest(program),
+        executor_input(stdin, env=env or {}, args=args, assumptions=[r.composite for r in assumptions]),
+        profiles=fitting,
+        segment_size=segment_size,
+        max_cycles=max_cycles,
+        on_segment=note,
+        stopped=lambda: False,
+    )
+    if session.unprovable:
+        raise ProvingError(refusal(session.unprovable))
+    home = home_path()
+    speed = calibration(home)
+    history = _history(home)
+    given = len(program) + len(stdin) + sum(len(r.to_bytes()) for r in assumptions)
+    predicted = predict(segments, speed, workers, cores, memory, given, correction(history))
+    return Estimate(
+        image_id=session.image_id,
+        exit_code=session.exit_code,
+        cycles=sum(s.cycles for s in segments),
+        segments=len(segments),
+        profiles=Counter(s.profile for s in segments),
+        workers=workers,
+        prediction=predicted,
+        execute_seconds=session.seconds,
+        speed=speed,
+        earlier=accuracies(history),
+    )
+
+
+def predict(
+    segments: Sequence[Segment],
+    speed: Speed,
+    workers: int,
+    cores: int,
+    memory_bytes: int,
+    given_bytes: int = 0,
+    corrected_by: float = 1.0,
+) -> Prediction:
+    """What proving these segments takes with so many workers on so many cores, in so much memory.
+
+    `given_bytes` are those of program, input and assumptions, which the store keeps.
+    """
+    from localbento.circuits.rv32im.keys import verifying_key
+    from localbento.circuits.rv32im.profiles import cost, profile_by_name
+    from localbento.stark.proof import proof_size
+    from localbento.tasks.memory import predict_task_bytes
+
+    known = profile_by_name()
+    shapes = {name: verifying_key(known[name].number).shape for name in {s.profile for s in segments}}
+    needs = {name: predict_task_bytes(shape, cores) for name, shape in shapes.items()}
+    sizes = {name: proof_size(shape) for name, shape in shapes.items()}
+    works = [WORK * cost(known[s.profile]) * speed.cell_seconds for s in segments]
+    span, most = schedule(works, [needs[s.profile] for s in segments], workers, cores, memory_bytes)
+    model = START * speed.start_seconds + span
+    receipt = sum(sizes[s.profile] for s in segments)
+    disk = given_bytes + _peak_disk([s.segment_bytes for s in segments], [sizes[s.profile] for s in segments])
+    return Prediction(model * corrected_by, model, PARENT_BYTES + most, disk, receipt)
+
+
+def schedule(
+    works: Sequence[float], needs: Sequence[int], workers: int, cores: int, memory_bytes: int
+) -> tuple[float, int]:
+    """Work tasks off in their order on a pool: seconds to the end of the last, and the most memory at a time.
+
+    A task starts when a worker is free and its memory fits; the last ones share the cores that are left over.
+    """
+    now, used, most = 0.0, 0, 0
+    running: list[tuple[float, int]] = []
+    for i, (work, need) in enumerate(zip(works, needs, strict=True)):
+        while running and (len(running) >= workers or used + need > memory_bytes):
+            now, freed = heapq.heappop(running)
+            used -= freed
+        threads = max(1, cores // min(workers, len(running) + len(works) - i))
+        heapq.heappush(running, (now + work / (1 + THREAD_GAIN * (threads - 1)), need))
+        used += need
+        most = max(most, used)
+    return max((end for end, _ in running), default=0.0), most
+
+
+def _peak_disk(segments: Sequence[int], proofs: Sequence[int]) -> int:
+    """Segments are all written before the first is proved, at worst; the receipt stands beside its parts at the end."""
+    open_bytes, done, most = sum(segments), 0, sum(segments)
+    for segment, proof in zip(segments, proofs, strict=True):
+        done += proof
+        most = max(most, open_bytes + done)
+        open_bytes -= segment
+    return max(most, 2 * done)
+
+
+def calibration(home: Path, *, fresh: bool = False) -> Speed:
+    """The speed of this machine: as kept in the home, or measured now, some seconds."""
+    kept = None if fresh else _kept(home / CALIBRATION_FILE)
+    if kept is not None:
+        return kept
+    from localbento.bench.kernels import run_kernels
+
+    figures = run_kernels(1, log_commit_rows=CALIBRATION_LOG_ROWS, compile_cold=False)
+    return keep_calibration(home, figures)
+
+
+def keep_calibration(home: Path, figures: Mapping[str, Any]) -> Speed:
+    """Keep figures of `run_kernels` in the home; a home that cannot be written to keeps none, and that is no error."""
+    speed = Speed(
+        machine_name(),
+        float(figures["poseidon2_ns"]),
+        float(figures["lde_ns_per_cell"]),
+        float(figures["warm_start_seconds"]),
+        time.time(),
+    )
+    from localbento.service.files import write_whole
+
+    text = json.dumps({"version": CALIBRATION_VERSION, **asdict(speed)}, indent=1)
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(home / CALIBRATION_FILE, text.encode(), private=True)
+    except (OSError, HostError):
+        pass
+    return speed
+
+
+def machine_name() -> str:
+    """What a calibration is good for: this processor, with so many cores, with this version."""
+    from localbento import __version__
+    from localbento.bench.kernels import cpu_name, simd
+
+    return f"{cpu_name()}, {os.cpu_count()} cores, {simd()}, localbento {__version__}"
+
+
+def _kept(path: Path) -> Speed | None:
+    """A calibration of this machine that is not too old; anything else that stands there is measured anew."""
+    try:
+        fields = json.loads(path.read_bytes())
+        if fields.pop("version") != CALIBRATION_VERSION:
+            return None
+        speed = Speed(
+            machine=str(fields["machine"]),
+            poseidon2_ns=float(fields["poseidon2_ns"]),
+            lde_ns_per_cell=float(fields["lde_ns_per_cell"]),
+            start_seconds=float(fields["start_seconds"]),
+            measured_at=float(fields["measured_at"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    sound = min(speed.poseidon2_ns, speed.lde_ns_per_cell, speed.start_seconds) > 0
+    fresh = 0 <= time.time() - speed.measured_at < CALIBRATION_SECONDS
+    return speed if sound and fresh and speed.machine == machine_name() else None
+
+
+History = Mapping[str, Sequence[tuple[float, float]]]
+"""Pairs of predicted and measured, latest first, by what was predicted."""
+MODEL: Final = "model_seconds"
+PREDICTED: Final = (MODEL, "seconds", "memory_bytes")
+
+
+def correction(history: History) -> float:
+    """What to multiply the model's time with: the median of what earlier proofs took by it; 1 without any."""
+    found = Accuracy.of(MODEL, history.get(MODEL, ()))
+    return 1.0 if found is None else min(MOST_CORRECTION, max(1 / MOST_CORRECTION, found.median))
+
+
+def accuracies(history: History) -> tuple[Accuracy, ...]:
+    """How good earlier predictions were, figure by figure."""
+    found = (Accuracy.of(what, history.get(what, ())) for what in PREDICTED if what != MODEL)
+    return tuple(accuracy for accuracy in found if accuracy is not None)
+
+
+def _history(home: Path) -> History:
+    """What was predicted and measured here; nothing if there is no task database, or one that cannot be read."""
+    from localbento.service.home import DATABASE
+    from localbento.service.taskdb.database import TaskDb
+
+    if not (home / DATABASE).exists():
+        return {}
+    found: dict[str, list[tuple[float, float]]] = {}
+    try:
+        with TaskDb(home / DATABASE) as db:
+            for row in db.prediction_history(HISTORY * len(PREDICTED)):
+                if row.predicted is not None and row.measured is not None:
+                    found.setdefault(row.what, []).append((row.predicted, row.measured))
+    except LocalBentoError:  # an estimate is worth having without it; `bento doctor` says what is wrong
+        return {}
+    return found
+
+
+def remember(home: "Home", job_id: str, *, workers: int, cores: int, memory_bytes: int, seconds: float) -> None:
+    """Keep, beside what would have been predicted, what a job took that one process worked off without a stop.
+
+    `seconds` is the whole of it.  Without a calibration nothing is kept: `estimate` makes one.
+
+    Raises: HostError if the task database refuses.
+    """
+    speed = _kept(home.root / CALIBRATION_FILE)
+    proofs = [t for t in home.db.get_tasks(job_id) if _fields(t.definition).get("kind") == "prove"]
+    segments = [Segment(_fields(t.definition)["profile"], _fields(t.definition)["cycles"], 0) for t in proofs]
+    if speed is None or not segments:
+        return
+    factor = correction(_history(home.root))
+    predicted = predict(segments, speed, workers, cores, memory_bytes, corrected_by=factor)
+    peak = max(float(_fields(t.output).get("peak_bytes", 0)) for t in proofs)
+    figures = {
+        MODEL: (predicted.model_seconds, seconds),
+        "seconds": (predicted.seconds, seconds),
+        "memory_bytes": (float(max(t.memory_bytes for t in proofs)), peak),
+    }
+    for what, (expected, found) in figures.items():
+        home.db.record_prediction(job_id, what, predicted=expected, measured=found)
+
+
+def _fields(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
