@@ -173,10 +173,11 @@ def opened(home: Path | None) -> "Iterator[Home | None]":
 
 def _live_pools(place: "Home") -> set[int]:
     """Pools whose process is there."""
-    return {pool.id for pool in place.db.list_pools() if _is_alive(pool)}
+    return {pool.id for pool in place.db.list_pools() if is_alive(pool)}
 
 
-def _is_alive(pool: "PoolRow") -> bool:
+def is_alive(pool: "PoolRow") -> bool:
+    """Whether the process that leads a pool is there, in this boot of the machine."""
     from localbento.service.home import process_start
     from localbento.service.taskdb.clock import boot_id
 

@@ -1,10 +1,12 @@
 """What the home keeps beside jobs: images by name, objects; and whether all of it is sound."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from localbento.api.jobs import opened
+from localbento.api.jobs import is_alive, opened
 from localbento.api.views import ImageView
 from localbento.errors import HostError, UsageError
 
@@ -88,28 +90,99 @@ def check_store(home: Path) -> tuple[str, list[str]]:
 
     Raises: HostError if it cannot be read.
     """
+    from localbento.service.upkeep import check_store as check
+
     with opened(home) as place:
         if place is None:
             return "none yet", []
-        usage = place.store.usage()
-        wrong = list(_wrong(place))
-        text = f"{usage.count} objects, {usage.bytes} bytes"
-        if wrong:
-            more = [f"and {len(wrong) - MOST_NAMED} more"] if len(wrong) > MOST_NAMED else []
-            return f"{text}; {len(wrong)} wrong", [*wrong[:MOST_NAMED], *more]
+        found = check(place.db, place.store)
+    text = f"{found.count} objects that are needed, {found.bytes} bytes"
+    if not found.problems:
         return f"{text}, all sound", []
+    named = [problem.text for problem in found.problems[:MOST_NAMED]]
+    more = len(found.problems) - MOST_NAMED
+    return f"{text}, {len(found.problems)} wrong", named + ([f"and {more} more"] if more > 0 else [])
 
 
-def _wrong(place: "Home") -> Iterator[str]:
-    """Every object is read: a disk that forgot something should be noticed before a proof needs it."""
-    for found in place.store.all_objects():
-        try:
-            place.store.check(found.digest)
-        except HostError as error:
-            yield str(error)
-    for job in place.db.list_jobs():
-        for task in place.db.get_tasks(job.id):
-            for outputs in (False, True):
-                for role, ref in place.db.task_refs(job.id, task.task_id, outputs=outputs).items():
-                    if not place.store.exists(ref.digest):
-                        yield f"job {job.id[:8]}, task {task.task_id}: {role} is gone ({ref.digest[:16]}…)"
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """What `gc` removed, or would remove."""
+
+    dry_run: bool
+    objects: int
+    bytes: int
+    leftovers: int
+    leftover_bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields of `bento gc --json`."""
+        return asdict(self)
+
+
+def collect_garbage(*, dry_run: bool = False, everything: bool = False, home: Path | None = None) -> Collection:
+    """Remove objects that nothing refers to, leftovers of killed writers, and logs of jobs that are gone.
+
+    With `everything` also what is younger than an hour; while any process works, a minute stays in any case.
+
+    Raises: HostError.
+    """
+    from localbento.service.upkeep import GRACE_SECONDS
+    from localbento.service.upkeep import collect_garbage as collect
+
+    with opened(home) as place:
+        if place is None:
+            return Collection(dry_run, 0, 0, 0, 0)
+        if not dry_run:
+            # A parent that was killed would keep young garbage from going for as long as nobody else comes by.
+            place.db.reap(is_alive)
+        found = collect(place.db, place.store, 0.0 if everything else GRACE_SECONDS, dry_run)
+        logs = list(_orphaned_logs(place))
+        size = sum(path.stat().st_size for path in logs)
+        for path in () if dry_run else logs:
+            path.unlink(missing_ok=True)
+        return Collection(dry_run, found.count, found.bytes, found.leftovers + len(logs), found.leftover_bytes + size)
+
+
+def _orphaned_logs(place: "Home") -> Iterator[Path]:
+    known = {job.id for job in place.db.list_jobs()}
+    folder = place.root / "logs"
+    yield from (path for path in folder.glob("*.log") if path.stem not in known)
+
+
+@dataclass(frozen=True, slots=True)
+class DiskUse:
+    """What the home takes on disk: count and bytes by sort."""
+
+    home: Path
+    sorts: Mapping[str, tuple[int, int]]
+    total: tuple[int, int]
+    free_bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields of `bento df --json`."""
+        return {
+            "home": str(self.home),
+            "sorts": {name: {"count": count, "bytes": size} for name, (count, size) in self.sorts.items()},
+            "total": {"count": self.total[0], "bytes": self.total[1]},
+            "free_bytes": self.free_bytes,
+        }
+
+
+def disk_use(*, home: Path | None = None) -> DiskUse:
+    """What lies in the home, by sort; an object of several sorts counts once.
+
+    Raises: HostError.
+    """
+    from localbento.service.home import home_path
+    from localbento.service.upkeep import Share
+    from localbento.service.upkeep import disk_use as measure
+
+    root = home or home_path()
+    with opened(home) as place:
+        if place is None:
+            existing = next(path for path in (root, *root.parents) if path.exists())
+            return DiskUse(root, {}, (0, 0), shutil.disk_usage(existing).free)
+        found = measure(place.db, place.store, place.root)
+    shares = {field.name: getattr(found, field.name) for field in fields(found)}
+    sorts = {name: (share.count, share.bytes) for name, share in shares.items() if isinstance(share, Share)}
+    return DiskUse(root, sorts, (found.total.count, found.total.bytes), found.free_bytes)

@@ -8,7 +8,20 @@ from typing import Annotated
 import typer
 
 from localbento import __version__
-from localbento.cli import bench, doctor, estimate, execute, image, inspect, jobs, prove, receipt, security, status
+from localbento.cli import (
+    bench,
+    doctor,
+    estimate,
+    execute,
+    image,
+    inspect,
+    jobs,
+    prove,
+    receipt,
+    security,
+    status,
+    store,
+)
 from localbento.cli.exit_codes import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_TERMINATED, epilog
 from localbento.errors import LocalBentoError
 
@@ -36,6 +49,8 @@ app.add_typer(image.app, name="image")
 app.add_typer(inspect.app, name="inspect")
 app.add_typer(bench.app, name="bench")
 app.command("security")(security.security)
+app.command("gc")(store.gc)
+app.command("df")(store.df)
 app.command("doctor")(doctor.doctor)
 
 
