@@ -34,6 +34,12 @@ class HostError(LocalBentoError):
     exit_code: ClassVar[int] = 6
 
 
+class Interrupted(LocalBentoError):  # noqa: N818 - nothing went wrong
+    """The user stopped the work; what is done is kept."""
+
+    exit_code: ClassVar[int] = 130
+
+
 class Reason(StrEnum):
     """Why a proof, claim or receipt is refused.  One list; a test has a case for each member."""
 

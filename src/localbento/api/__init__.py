@@ -15,7 +15,7 @@ from localbento.api.looking import (
     show_receipt,
 )
 from localbento.api.measuring import bench_execute, bench_kernels, bench_prove, bench_stark
-from localbento.api.proving import prove, prove_program
+from localbento.api.proving import default_home, prove, prove_program, resume_job, submit_job
 from localbento.api.results import Cycles, Execution, ProgressEvent, ProofResult, Receipt, TaskProgress
 from localbento.api.running import check_writable, encode_input, execute, image_id, write_file
 from localbento.api.verifying import verify
@@ -32,6 +32,7 @@ __all__ = [
     "bench_prove",
     "bench_stark",
     "check_writable",
+    "default_home",
     "describe_chip",
     "encode_input",
     "execute",
@@ -41,9 +42,11 @@ __all__ = [
     "list_chips",
     "prove",
     "prove_program",
+    "resume_job",
     "security",
     "security_table",
     "show_receipt",
+    "submit_job",
     "verify",
     "write_file",
 ]

@@ -164,6 +164,8 @@ class ProofResult:
     peak_bytes: int
     steps: Mapping[str, float]
     profiles: tuple[int, ...]
+    job: str = ""
+    """The job's number in the home, if it has one."""
 
     @property
     def seal_bytes(self) -> int:
@@ -188,6 +190,7 @@ class ProofResult:
             "cycles_per_second": self.cycles_per_second,
             "receipt_bytes": self.receipt_bytes,
             "provable_bits": self.provable_bits,
+            "job": self.job,
         }
 
 

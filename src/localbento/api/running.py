@@ -80,7 +80,7 @@ def execute(
 
 
 def _storing(folder: Path) -> Callable[["Segment"], None]:
-    from localbento.service.job import store_segment
+    from localbento.service.files import write_whole
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,8 @@ def _storing(folder: Path) -> Callable[["Segment"], None]:
         raise UsageError(msg) from error
 
     def store(segment: "Segment") -> None:
-        store_segment(folder, segment.index, segment.to_bytes())
+        # Readable by its owner only, since it holds guest memory.
+        write_whole(folder / f"{segment.index:06}.segment", segment.to_bytes(), private=True)
 
     return store
 

@@ -1,12 +1,14 @@
 """`bento prove`."""
 
-import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from localbento.cli import options, show
+
+if TYPE_CHECKING:
+    from localbento import api
 
 
 def prove(
@@ -30,31 +32,65 @@ def prove(
         Path | None,
         typer.Option("--seed-file", metavar="FILE", help="A secret: the same one gives the same bytes."),
     ] = None,
+    allow_exit: Annotated[
+        bool, typer.Option("--allow-exit", help="Prove a guest that ends with another code than Halted(0), too.")
+    ] = False,
+    receipt: Annotated[
+        str, typer.Option("--receipt", metavar="KIND", help="composite; succinct and groth16 are not possible yet.")
+    ] = "composite",
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Prove in the background; prints the job's number at once.")
+    ] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Do it again, even if the same job is there already.")] = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Execute a guest, prove every segment, verify the receipt as a stranger would, and write it."""
-    from localbento import api
+    """Execute a guest, prove every segment, verify the receipt as a stranger would, and write it.
+
+    The same guest, input and options again go on with the same job, or return its receipt if it is done.
+    """
+    from localbento import api, errors
     from localbento.cli.progress import Progress
 
     target = output or f"{guest.with_suffix('.receipt').name}"
-    if target != "-":
+    if target != "-" and not detach:
         api.check_writable(Path(target))
-    seed = None if seed_file is None else options.read_file(seed_file, "seed file")
+    if journal is not None and not detach:
+        api.check_writable(journal)
+    asked: dict[str, Any] = {
+        "env": options.parse_env(env),
+        "args": arg or [],
+        "assumptions": [api.Receipt.load(path) for path in assumption or []],
+        "segment_size": segment_size,
+        "jobs": jobs,
+        "memory_bytes": None if memory is None else options.parse_size(memory),
+        "max_cycles": max_cycles,
+        "allow_exit": allow_exit,
+        "seed": None if seed_file is None else options.read_file(seed_file, "seed file"),
+        "home": api.default_home(),
+        "fresh": fresh,
+        "receipt": receipt,
+        "name": guest.stem,
+    }
+    program = options.read_file(guest, "guest")
+    stdin = api.encode_input(options.read_input(source), input_encoding)
+    if detach:
+        if output is not None or journal is not None:
+            msg = "--detach: expected neither --output nor --journal; bento jobs resume JOB writes them when it is done"
+            raise errors.UsageError(msg)
+        job = api.submit_job(program, stdin, **asked)
+        if as_json:
+            show.print_json({"job": job})
+        else:
+            print(job)
+        return
     with Progress(enabled=not quiet) as progress:
-        result = api.prove_program(
-            options.read_file(guest, "guest"),
-            api.encode_input(options.read_input(source), input_encoding),
-            env=options.parse_env(env),
-            args=arg or [],
-            assumptions=[api.Receipt.load(path) for path in assumption or []],
-            segment_size=segment_size,
-            jobs=jobs or os.cpu_count() or 1,
-            memory_bytes=None if memory is None else options.parse_size(memory),
-            max_cycles=max_cycles,
-            seed=seed,
-            progress=progress.event,
-        )
+        result = api.prove_program(program, stdin, progress=progress.event, **asked)
+    write_result(result, target, journal, as_json=as_json, quiet=quiet)
+
+
+def write_result(result: "api.ProofResult", target: str, journal: Path | None, *, as_json: bool, quiet: bool) -> None:
+    """Write receipt and journal, and say what was proved."""
     show.write_bytes(target, result.receipt.to_bytes())
     if journal is not None:
         show.write_bytes(str(journal), result.receipt.journal or b"")
@@ -70,6 +106,7 @@ def prove(
     elif not quiet:
         show.print_lines(
             [
+                ("job", result.job[:8]),
                 ("image id", result.image_id.hex()),
                 ("exit code", str(result.exit_code)),
                 ("journal", show.journal_text(result.receipt.journal)),

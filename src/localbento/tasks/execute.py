@@ -1,21 +1,146 @@
 """Execute a guest: what `bento execute` prints, and the segments that `bento prove` proves."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from localbento.claim.assumption import Assumption
-from localbento.errors import ProvingError, UsageError
-from localbento.executor.inputs import Compat, ExecutorInput, Limits
+from localbento.errors import GuestError, HostError, ProvingError, UsageError
+from localbento.executor.inputs import Compat, ExecutorInput, Limits, Sink
 from localbento.executor.machine import Mode
 from localbento.executor.run import Runner
 from localbento.executor.session import Session
 from localbento.receipt.composite import CompositeReceipt
+from localbento.receipt.encoding import decode
 from localbento.receipt.verify import stated_claim, verify_claim
-from localbento.riscv.elf import Program
+from localbento.riscv.elf import Program, load_guest
+from localbento.tasks.outcome import Emit, Log, Outcome
+from localbento.tasks.refusal import refusal
+from localbento.tasks.session import SessionRecord
 
 if TYPE_CHECKING:
     from localbento.circuits.rv32im.profiles import Profile
     from localbento.executor.segment import Segment
+
+
+def run(
+    program: bytes,
+    stdin: bytes,
+    secret: bytes,
+    assumption: Sequence[bytes] = (),
+    *,
+    env: Mapping[str, str],
+    args: Sequence[str],
+    segment_size: int | None,
+    max_cycles: int | None,
+    allow_exit: bool,
+    memory_bytes: int,
+    threads: int,
+    progress: Callable[[str], None],
+    emit: Emit,
+    log: Log,
+) -> Outcome:
+    """Execute a guest and hand on its segments, each with what proving it takes.
+
+    Args:
+        program: R0BF file or bare ELF.
+        stdin: the guest's input.
+        secret: the job's 32 bytes, of which the guest's own randomness is made, so that a second run is the same.
+        assumption: receipts that the guest may rest on.
+        env: its environment variables.
+        args: its arguments.
+        segment_size: most cycles of a segment; None: what is cheapest.
+        max_cycles: stop a guest that runs longer.
+        allow_exit: a guest that ends with another code than Halted(0) is to be proved, too.
+        memory_bytes: segments are cut so that proving one, with `threads`, takes no more.
+        threads: as above.
+        progress: called with the name of each step as it begins.
+        emit: takes each segment with its facts: index, cycles, profile, memory_bytes.
+        log: takes what the guest prints.
+
+    Raises: UsageError, GuestError; ProvingError for what has no proof; HostError if no profile fits the memory.
+    """
+    progress("load")
+    loaded = load_guest(program)
+    fitting, needs = fitting_profiles(memory_bytes, threads)
+    given = executor_input(
+        stdin,
+        env=env,
+        args=args,
+        assumptions=[decode(data) for data in assumption],
+        seed=secret,
+        stdout=_Lines(log),
+        stderr=_Lines(log),
+    )
+
+    def hand_on(segment: "Segment") -> None:
+        if segment.unprovable:
+            raise ProvingError(refusal(segment.unprovable))
+        facts = {
+            "index": segment.index,
+            "cycles": segment.cycles,
+            "profile": segment.profile,
+            "memory_bytes": needs[segment.profile],
+        }
+        emit(segment.to_bytes(), facts)
+
+    progress("execute")
+    session = run_session(
+        loaded, given, profiles=fitting, segment_size=segment_size, max_cycles=max_cycles, on_segment=hand_on,
+        stopped=lambda: False,
+    )  # fmt: skip
+    if session.unprovable:
+        raise ProvingError(refusal(session.unprovable))
+    if not session.exit_code.is_ok and not allow_exit:
+        msg = f"the guest ended with {session.exit_code}, not with Halted(0); --allow-exit proves that, too"
+        raise GuestError(msg)
+    facts = {
+        "image_id": session.image_id.hex(),
+        "exit_code": list(session.exit_code.pair),
+        "segments": session.segments,
+        "cycles": session.proof_cycles,
+        "seconds": session.seconds,
+    }
+    return Outcome({"session": SessionRecord.of(session).to_bytes()}, facts)
+
+
+def warm() -> None:
+    """Load what every execution needs: the interpreter's kernels, the profiles."""
+    from localbento.circuits.rv32im.profiles import profiles
+
+    limits_of(profiles(), None, None)
+
+
+class _Lines:
+    """A guest's output, as the executor writes it."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    def write(self, data: bytes, /) -> object:
+        self._log(data)
+        return len(data)
+
+
+def fitting_profiles(memory_bytes: int, threads: int) -> tuple[tuple["Profile", ...], dict[str, int]]:
+    """The profiles of which one proof fits the memory, cheapest first, and what each takes.
+
+    Raises: HostError if not even the smallest fits.
+    """
+    from localbento.circuits.rv32im.keys import verifying_key
+    from localbento.circuits.rv32im.profiles import profiles
+    from localbento.tasks.memory import predict_task_bytes
+
+    known = sorted(profiles(), key=lambda p: p.cells)
+    needs = {p.name: predict_task_bytes(verifying_key(p.number).shape, threads) for p in known}
+    fitting = tuple(p for p in known if needs[p.name] <= memory_bytes)
+    if not fitting:
+        least = known[0]
+        msg = (
+            f"--memory: expected at least {needs[least.name] / 2**30:.1f} GiB (profile {least.name}), "
+            f"found {memory_bytes / 2**30:.1f} GiB"
+        )
+        raise HostError(msg)
+    return fitting, needs
 
 
 def assumption_of(receipt: CompositeReceipt) -> Assumption:
@@ -106,8 +231,8 @@ def executor_input(
     args: Sequence[str],
     assumptions: Sequence[CompositeReceipt],
     seed: bytes | None = None,
-    stdout: BinaryIO | None = None,
-    stderr: BinaryIO | None = None,
+    stdout: Sink | None = None,
+    stderr: Sink | None = None,
 ) -> ExecutorInput:
     """What the guest can ask for; receipts are verified before they count.
 

@@ -19,6 +19,8 @@ from localbento.executor.segment import Segment
 from localbento.receipt.composite import SegmentReceipt
 from localbento.receipt.segment import verify_segment
 from localbento.stark.prover import ProvingKey, Secret, prove, proving_key
+from localbento.tasks.outcome import Outcome
+from localbento.tasks.refusal import refusal
 
 if TYPE_CHECKING:
     from localbento.circuits.rv32im.witness import Kernels
@@ -26,12 +28,12 @@ if TYPE_CHECKING:
 STEPS: Final = ("preflight", "witness", "prove", "verify")
 
 
-def run(segment: bytes, *, secret: bytes | None, threads: int, progress: Callable[[str], None]) -> bytes:
+def run(segment: bytes, secret: bytes, *, threads: int, progress: Callable[[str], None]) -> Outcome:
     """Prove a segment and verify the proof.
 
     Args:
         segment: a segment file.
-        secret: 32 bytes that make the proof reproducible; None takes the system's randomness.
+        secret: the job's 32 bytes; with the witness they determine every random choice of the proof.
         threads: inside the proof.
         progress: called with the name of each step as it begins.
 
@@ -47,8 +49,7 @@ def run(segment: bytes, *, secret: bytes | None, threads: int, progress: Callabl
     witness = make_witness(records, profile, fast_kernels())
     values = public_values(witness.statement)
     key = segment_proving_key(profile, threads)
-    options = {"secret": None if secret is None else Secret(secret, parsed.index), "threads": threads}
-    seal = prove(key, witness.mains, values, progress=progress, **options)  # type: ignore[arg-type]
+    seal = prove(key, witness.mains, values, progress=progress, secret=Secret(secret, parsed.index), threads=threads)
     progress("verify")
     receipt = SegmentReceipt(profile.number, values, seal)
     try:
@@ -59,17 +60,13 @@ def run(segment: bytes, *, secret: bytes | None, threads: int, progress: Callabl
     if proved.claim != parsed.claim:
         msg = f"segment {parsed.index}: proved another claim than was executed; this is a bug"
         raise ProvingError(msg)
-    return encode_segment(receipt)
+    facts = {"index": parsed.index, "cycles": parsed.cycles, "profile": profile.number, "seal_bytes": len(seal)}
+    return Outcome({"receipt": encode_segment(receipt)}, facts)
 
 
 def warm() -> None:
     """Load what every proof needs: chips, kernels, the preprocessed columns."""
     segment_proving_key(min(profile_by_name().values(), key=lambda p: p.cells), 1)
-
-
-def refusal(features: tuple[str, ...]) -> str:
-    """The one line for a run that has no proof yet."""
-    return f"cannot be proved yet: the guest uses {', '.join(features)} (it executes: try bento execute)"
 
 
 @cache

@@ -19,8 +19,8 @@ from localbento.service.taskdb.statements import statements
 
 OLDEST_SQLITE: Final = (3, 35, 0)
 """RETURNING."""
-FIRST_NAP: Final = 0.0002
-LONGEST_NAP: Final = 0.002
+FIRST_NAP: Final = 0.005
+LONGEST_NAP: Final = 0.02
 """PERF: SQLite's own back-off sleeps up to 100 ms and leaves the lock idle; writes take about 0.1 ms."""
 
 

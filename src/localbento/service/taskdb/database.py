@@ -8,12 +8,13 @@ from localbento.service.taskdb.objects import Objects
 from localbento.service.taskdb.options import Options
 from localbento.service.taskdb.pools import Pools
 from localbento.service.taskdb.records import Records
+from localbento.service.taskdb.rewinding import Rewinding
 from localbento.service.taskdb.streams import Streams
 from localbento.service.taskdb.tasks import Tasks
 from localbento.service.taskdb.versions import Versioned
 
 
-class TaskDb(Streams, Jobs, Tasks, Pools, Objects, Records, Versioned):
+class TaskDb(Streams, Jobs, Tasks, Pools, Objects, Records, Rewinding, Versioned):
     """Jobs, tasks, dependencies, streams, leases and references to objects, in one SQLite file.
 
     Several processes may use the file at once.  One instance holds one connection, for one thread; it must not be

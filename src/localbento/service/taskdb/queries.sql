@@ -268,20 +268,20 @@ WITH free (cores, memory) AS MATERIALIZED (
 )
 UPDATE tasks SET state = 'running', attempt = attempt + 1, pool_id = :pool, started_at = :now, active_tick = :tick
 WHERE seq = (
-    SELECT t.seq FROM tasks AS t, free
+    SELECT t.seq FROM tasks AS t
     WHERE t.state = 'ready' AND t.stream_seq = (
         SELECT s.seq FROM streams AS s
         WHERE s.ready > 0 AND s.worker_type IN (SELECT value FROM json_each(:worker_types))
         AND (:any OR EXISTS (
-            SELECT 1 FROM tasks AS r, free
+            SELECT 1 FROM tasks AS r
             WHERE r.state = 'ready' AND r.stream_seq = s.seq
             AND (:job IS NULL OR r.job_seq = (SELECT seq FROM jobs WHERE id = :job))
-            AND r.cores <= free.cores AND r.memory_bytes <= free.memory
+            AND r.cores <= (SELECT cores FROM free) AND r.memory_bytes <= (SELECT memory FROM free)
         ))
         ORDER BY CASE WHEN :reserved_only THEN 0 ELSE s.priority END, s.reserved DESC, s.seq LIMIT 1
     )
     AND (:job IS NULL OR t.job_seq = (SELECT seq FROM jobs WHERE id = :job))
-    AND t.cores <= free.cores AND t.memory_bytes <= free.memory
+    AND t.cores <= (SELECT cores FROM free) AND t.memory_bytes <= (SELECT memory FROM free)
     ORDER BY t.job_seq, t.seq LIMIT 1
 )
 RETURNING (SELECT id FROM jobs WHERE seq = job_seq), task_id, task_def, prerequisites, attempt, retries, max_retries,
@@ -629,3 +629,37 @@ INSERT INTO events (job_seq, at, level, text) SELECT seq, :now, :level, :text FR
 -- What happened to a job after an event.
 SELECT seq, at, level, text FROM events WHERE job_seq = (SELECT seq FROM jobs WHERE id = :job) AND seq > :after
 ORDER BY seq LIMIT :limit;
+
+-- Going back.
+
+-- name: note_lost_leases_of_tasks
+-- Pools that run some tasks of a job, or its first one, lose them.
+INSERT OR IGNORE INTO lost_leases (pool_id, job_id, task_id, attempt)
+SELECT t.pool_id, jobs.id, t.task_id, t.attempt FROM tasks AS t JOIN jobs ON jobs.seq = t.job_seq
+WHERE t.job_seq = :job_seq AND t.state = 'running' AND t.pool_id IN (SELECT id FROM pools)
+AND (t.task_id = 'init' OR t.task_id IN (SELECT value FROM json_each(:tasks)));
+
+-- name: delete_deps_of_tasks
+-- Remove what some tasks of a job wait for and who waits for them.
+DELETE FROM task_deps WHERE post_seq IN (SELECT seq FROM tasks WHERE job_seq = :job_seq
+    AND task_id IN (SELECT value FROM json_each(:tasks)))
+OR pre_seq IN (SELECT seq FROM tasks WHERE job_seq = :job_seq AND task_id IN (SELECT value FROM json_each(:tasks)));
+
+-- name: delete_refs_of_tasks
+-- Remove the references of some tasks of a job to objects.
+DELETE FROM object_refs WHERE task_seq IN (SELECT seq FROM tasks WHERE job_seq = :job_seq
+    AND task_id IN (SELECT value FROM json_each(:tasks))) RETURNING digest;
+
+-- name: delete_tasks
+-- Remove some tasks of a job.
+DELETE FROM tasks WHERE job_seq = :job_seq AND task_id <> 'init' AND task_id IN (SELECT value FROM json_each(:tasks));
+
+-- name: rerun_init
+-- The first task of a job runs once more.
+UPDATE tasks SET state = 'ready', waiting_on = 0, retries = 0, crashes = 0, progress = 0, step = NULL, pool_id = NULL,
+    error = NULL, error_class = NULL, reason = NULL, log_tail = NULL, updated_at = :now
+WHERE job_seq = :job_seq AND task_id = 'init';
+
+-- name: reopen_job
+-- An ended job runs again.
+UPDATE jobs SET state = 'running', error = NULL, finished_at = NULL WHERE seq = :job_seq;

@@ -78,7 +78,7 @@ CREATE TABLE tasks (
     UNIQUE (job_seq, task_id)
 );
 CREATE INDEX tasks_ready ON tasks (stream_seq, job_seq, seq) WHERE state = 'ready';
-CREATE INDEX tasks_running ON tasks (pool_id, cores, memory_bytes) WHERE state = 'running';
+CREATE INDEX tasks_running ON tasks (state, pool_id, cores, memory_bytes) WHERE state = 'running';
 CREATE INDEX tasks_unfinished ON tasks (job_seq) WHERE state <> 'done';
 
 -- Task `post_seq` waits for task `pre_seq`; `times` is how often it was listed.

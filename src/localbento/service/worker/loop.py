@@ -1,4 +1,4 @@
-"""What a worker process does: take a task, run it, write its output whole, say how it went.
+"""What a worker process does: take a task, load its inputs, run it, store its outputs, say how it went.
 
 A worker ends when its parent is gone, however that happened.
 """
@@ -10,110 +10,52 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
 from localbento.errors import HostError, LocalBentoError, VerificationError
-from localbento.service.files import write_whole
+from localbento.service.store.objects import ObjectDamaged, ObjectMissing, ObjectStore
+from localbento.service.worker.messages import Done, Emitted, Failed, Proceed, Step, Stored, Task
+from localbento.tasks.outcome import Outcome
 
 PARENT_POLL_SECONDS: Final = 0.2
+LOG_TAIL_BYTES: Final = 64 << 10
+GUEST_LOG: Final = "guest_log"
+"""The role under which what a guest printed is stored."""
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A pure function of files: its kind (a module of `localbento.tasks`), what it reads, where its result goes.
-
-    `run(*inputs, **options, progress=step)` gets the bytes of the inputs and returns those of the output.
-    """
-
-    name: str
-    kind: str
-    inputs: tuple[Path, ...]
-    output: Path
-    options: Mapping[str, Any] = field(default_factory=dict)
-    memory_bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A worker has taken the task."""
-
-    task: str
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """The task has come to this step."""
-
-    task: str
-    step: str
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """The task's output is written."""
-
-    task: str
-    seconds: float
-    peak_bytes: int
-    steps: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The task failed; `error` is the exception's class, `message` its text."""
-
-    task: str
-    error: LocalBentoError
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """The worker died while it had the task."""
-
-    task: str
-    exit_code: int
-
-
-Event = Started | Step | Done | Failed | Lost
-
-
-def task_function(kind: str) -> Callable[..., bytes]:
-    """The pure function of a task kind: `run` in the module that the kind names."""
-    function: Callable[..., bytes] = importlib.import_module(kind).run
-    return function
-
-
-def worker_main(pipe: Connection, parent: int, preload: tuple[str, ...] = ()) -> None:
+def worker_main(pipe: Connection, parent: int, store_root: Path, preload: tuple[str, ...] = ()) -> None:
     """Run tasks from the pipe until it closes or the parent is gone.
 
-    `preload` names kinds that will be asked for: their modules are imported, and made warm where they have a `warm()`,
+    `preload` names modules that will be asked for: they are imported, and made warm where they have a `warm()`,
     while there is nothing to do yet.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    for kind in preload:
-        _preload(kind)
+    store = ObjectStore(store_root)
+    for module in preload:
+        _preload(module, pipe)
     while True:
         try:
             task = pipe.recv()
         except (EOFError, OSError):
             return
-        if task is None:
-            return
+        if not isinstance(task, Task):
+            continue
         try:
-            pipe.send(_run(task, pipe))
+            pipe.send(_run(task, pipe, store))
         except (BrokenPipeError, OSError):
             return
 
 
-def _preload(kind: str) -> None:
+def _preload(module: str, pipe: Connection) -> None:
+    if pipe.poll():
+        return  # there is work already: it loads what it needs itself
     try:
-        warm = getattr(importlib.import_module(kind), "warm", None)
+        warm = getattr(importlib.import_module(module), "warm", None)
         if warm is not None:
             warm()
     except Exception:  # whatever is wrong will be said by the first task of this kind
@@ -126,22 +68,49 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def _run(task: Task, pipe: Connection) -> Done | Failed:
+def _run(task: Task, pipe: Connection, store: ObjectStore) -> Done | Failed:
     started = time.perf_counter()
-    clock = _StepClock(task.name, pipe)
+    running = _Running(task.name, pipe, store)
     try:
-        data = [path.read_bytes() for path in task.inputs]
-        result = task_function(task.kind)(*data, **task.options, progress=clock.step)
-        write_whole(task.output, result)
+        given: dict[str, Any] = {**_load(task.inputs, store), **task.options, "progress": running.step}
+        if task.streams_objects:
+            given |= {"emit": running.emit, "log": running.log}
+        outcome: Outcome = importlib.import_module(task.module).run(**given)
+        outputs = {role: _put(store, data) for role, data in outcome.objects.items()}
+        if running.printed:
+            outputs[GUEST_LOG] = _put(store, bytes(running.printed))
+    except (BrokenPipeError, EOFError):
+        raise
     except LocalBentoError as error:
-        return Failed(task.name, _portable(error))
+        damaged = error.digest if isinstance(error, ObjectMissing | ObjectDamaged) else None
+        return Failed(task.name, _portable(error), log_tail=running.tail(), damaged=damaged)
     except MemoryError:
-        return Failed(task.name, HostError(f"{task.name}: out of memory; use fewer --jobs or a lower --memory"))
+        exhausted = HostError("out of memory; use fewer --jobs or a lower --memory")
+        return Failed(task.name, exhausted, log_tail=running.tail())
     except Exception as error:  # a bug of ours must reach the parent as one line, with its trace kept
-        message = f"{task.name}: {type(error).__name__}: {error}"
-        return Failed(task.name, HostError(message), traceback.format_exc())
-    clock.stop()
-    return Done(task.name, time.perf_counter() - started, peak_memory_bytes(), clock.seconds)
+        message = f"{type(error).__name__}: {error}; this is a bug"
+        return Failed(task.name, HostError(message), traceback.format_exc(), running.tail())
+    running.stop()
+    elapsed = time.perf_counter() - started
+    return Done(task.name, outputs, outcome.facts, elapsed, peak_memory_bytes(), running.seconds, running.tail())
+
+
+def _load(inputs: Mapping[str, str], store: ObjectStore) -> dict[str, Any]:
+    """The bytes of each input; roles with a dot become a list."""
+    loaded: dict[str, Any] = {}
+    for role in sorted(inputs):
+        name, dot, _ = role.partition(".")
+        data = store.get(inputs[role])
+        if dot:
+            loaded.setdefault(name, []).append(data)
+        else:
+            loaded[name] = data
+    return loaded
+
+
+def _put(store: ObjectStore, data: bytes) -> Stored:
+    stored = store.put(data)
+    return stored.digest, stored.size
 
 
 def _portable(error: LocalBentoError) -> LocalBentoError:
@@ -153,15 +122,17 @@ def _portable(error: LocalBentoError) -> LocalBentoError:
     return plain if isinstance(plain, LocalBentoError) else HostError(str(error))
 
 
-class _StepClock:
-    """Seconds by step, told to the parent as they begin."""
+class _Running:
+    """What a task calls while it runs, and the seconds of its steps."""
 
-    def __init__(self, task: str, pipe: Connection) -> None:
+    def __init__(self, task: str, pipe: Connection, store: ObjectStore) -> None:
         self._task = task
         self._pipe = pipe
+        self._store = store
         self._current: str | None = None
         self._since = 0.0
         self.seconds: dict[str, float] = {}
+        self.printed = bytearray()
 
     def step(self, name: str) -> None:
         """A step begins; the one before it ends."""
@@ -175,6 +146,22 @@ class _StepClock:
             elapsed = time.perf_counter() - self._since
             self.seconds[self._current] = self.seconds.get(self._current, 0.0) + elapsed
         self._current = None
+
+    def emit(self, data: bytes, facts: Mapping[str, Any]) -> None:
+        """Store an object, tell the parent, and wait until it has room for another."""
+        self._pipe.send(Emitted(self._task, _put(self._store, data), dict(facts)))
+        while not isinstance(self._pipe.recv(), Proceed):
+            pass
+
+    def log(self, data: bytes) -> None:
+        """Keep the end of what the guest prints."""
+        self.printed += data
+        if len(self.printed) > 2 * LOG_TAIL_BYTES:
+            del self.printed[:-LOG_TAIL_BYTES]
+
+    def tail(self) -> str:
+        """The end of it, as text."""
+        return self.printed[-LOG_TAIL_BYTES:].decode(errors="replace")
 
 
 def peak_memory_bytes() -> int:

@@ -1,24 +1,23 @@
-"""A pool of worker processes under one parent.
+"""Worker processes under one parent.
 
-The pool never promises more memory than it was given: a task starts when its own prediction fits beside those
-that run.  A worker that dies is noticed at once and replaced; its task is tried again, three times in all.
+The pool knows processes, not resources: whether a task may start is the task database's to say.  A worker that dies
+is noticed at once; what becomes of its task is for the caller to decide.
 """
 
 import multiprocessing
 import os
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from localbento.errors import HostError
-from localbento.service.worker.loop import Done, Event, Failed, Lost, Started, Task, worker_main
+from localbento.service.worker.loop import worker_main
+from localbento.service.worker.messages import Done, Emitted, Event, Failed, Lost, Proceed, Task
 
-ATTEMPTS: Final = 3
 JOIN_SECONDS: Final = 5.0
 
 
@@ -26,28 +25,22 @@ JOIN_SECONDS: Final = 5.0
 class _Worker:
     process: SpawnProcess
     pipe: Connection
+    preload: tuple[str, ...]
+    seen: set[str] = field(default_factory=set)
     task: Task | None = None
+
+    def knows(self, module: str) -> bool:
+        return module in self.seen or module in self.preload
 
 
 class Pool:
-    """Workers that run tasks in the order of submission, as far as memory allows."""
+    """Runs tasks in processes that it starts when they are needed."""
 
-    def __init__(self, workers: int, memory_bytes: int, preload: tuple[str, ...] = ()) -> None:
-        """Up to `workers` processes; `memory_bytes` is what all tasks together may use.
-
-        One starts at once, the others when there is work for them.  `preload` names task kinds that workers make
-        ready for before they are asked.
-        """
-        if workers < 1:
-            msg = f"a pool needs at least one worker, found {workers}"
-            raise ValueError(msg)
+    def __init__(self, store_root: Path) -> None:
+        """`store_root` is where workers find their inputs and leave their outputs."""
         self._context = multiprocessing.get_context("spawn")
-        self._memory = memory_bytes
-        self._preload = preload
-        self._waiting: deque[Task] = deque()
-        self._crashes: dict[str, int] = {}
-        self._most = workers
-        self._workers = [self._start()]
+        self._store_root = store_root
+        self._workers: list[_Worker] = []
 
     def __enter__(self) -> Self:
         return self
@@ -61,95 +54,99 @@ class Pool:
         return tuple(w.process.pid or 0 for w in self._workers)
 
     @property
-    def pending(self) -> int:
-        """Tasks that wait or run."""
-        return len(self._waiting) + sum(w.task is not None for w in self._workers)
+    def running(self) -> tuple[str, ...]:
+        """Names of the tasks that workers have."""
+        return tuple(w.task.name for w in self._workers if w.task is not None)
 
-    @property
-    def idle(self) -> int:
-        """Tasks that could start now, memory aside."""
-        return self._most - self.pending
+    def spawn(self, preload: tuple[str, ...]) -> None:
+        """Start a worker in advance; it makes itself ready for the modules that `preload` names."""
+        self._workers.append(self._start(preload))
 
-    def submit(self, task: Task) -> None:
-        """Queue a task.
+    def start(self, task: Task) -> None:
+        """Hand a task to an idle worker, one that knows its kind if there is one, else to a new one."""
+        idle = [w for w in self._workers if w.task is None and w.process.is_alive()]
+        worker = min(idle, key=lambda w: not w.knows(task.module), default=None)
+        if worker is None:
+            worker = self._start(())
+            self._workers.append(worker)
+        worker.task = task
+        worker.seen.add(task.module)
+        try:
+            worker.pipe.send(task)
+        except OSError:
+            return  # the worker is gone: the next look at its events says so
 
-        Raises: HostError if it alone would need more memory than the pool has.
-        """
-        if task.memory_bytes > self._memory:
-            msg = (
-                f"{task.name}: expected to need {_gib(task.memory_bytes)}, found {_gib(self._memory)} allowed; "
-                "raise --memory or lower --segment-size"
-            )
-            raise HostError(msg)
-        self._waiting.append(task)
-        if self.pending > len(self._workers) and len(self._workers) < self._most:
-            self._workers.append(self._start())
+    def proceed(self, name: str) -> None:
+        """Tell a task that has emitted an object to go on."""
+        for worker in self._having([name]):
+            try:
+                worker.pipe.send(Proceed())
+            except OSError:
+                continue
+
+    def kill(self, names: Iterable[str]) -> None:
+        """End tasks at once, with their workers; no event follows."""
+        for worker in self._having(names):
+            worker.task = None
+            self._workers.remove(worker)
+            worker.process.kill()
+            worker.process.join()
+            worker.pipe.close()
+
+    def retire(self, most: int) -> None:
+        """End idle workers until there are at most `most` workers: what they hold is memory for others."""
+        for worker in [w for w in self._workers if w.task is None]:
+            if len(self._workers) <= most:
+                return
+            self._workers.remove(worker)
+            worker.process.terminate()
+            worker.process.join(JOIN_SECONDS)
+            worker.pipe.close()
 
     def events(self, timeout: float | None = 0.0) -> Iterator[Event]:
-        """What has happened, waiting up to `timeout` seconds for something to happen (None: for ever).
-
-        Raises: HostError when a task has crashed its worker three times.
-        """
-        yield from self._dispatch()
-        sources: list[object] = [w.pipe for w in self._workers if w.task is not None]
+        """What has happened, waiting up to `timeout` seconds for something to happen (None: for ever)."""
+        sources: list[Connection | int] = [w.pipe for w in self._workers]
         sources += [w.process.sentinel for w in self._workers]
-        ready = set(map(id, wait(sources, timeout)))  # type: ignore[arg-type]
-        if ready:
-            for worker in list(self._workers):
-                yield from self._collect(worker)
-        yield from self._dispatch()
-
-    def _dispatch(self) -> Iterator[Event]:
-        for worker in self._workers:
-            used = sum(w.task.memory_bytes for w in self._workers if w.task is not None)
-            if worker.task is None and self._waiting and used + self._waiting[0].memory_bytes <= self._memory:
-                worker.task = self._waiting.popleft()
-                try:
-                    worker.pipe.send(worker.task)
-                except (BrokenPipeError, OSError):
-                    continue  # the worker is gone: _collect notices, and gives the task back
-                yield Started(worker.task.name)
+        ready = wait(sources, timeout)
+        for worker in list(self._workers):
+            if worker.process.sentinel in ready:
+                worker.process.join(JOIN_SECONDS)  # its end is known a moment before its exit status is
+            yield from self._collect(worker)
 
     def _collect(self, worker: _Worker) -> Iterator[Event]:
         try:
-            while worker.pipe.poll():
+            while worker in self._workers and worker.pipe.poll():
                 event = worker.pipe.recv()
+                if worker.task is None or event.task != worker.task.name:
+                    continue
                 if isinstance(event, Done | Failed):
                     worker.task = None
                 yield event
+                if isinstance(event, Emitted):
+                    return  # nothing more comes before the answer
         except (EOFError, OSError):
             worker.process.join(JOIN_SECONDS)
-        if not worker.process.is_alive():
-            yield from self._replace(worker)
+        if worker in self._workers and not worker.process.is_alive():
+            self._workers.remove(worker)
+            worker.pipe.close()
+            if worker.task is not None:
+                yield Lost(worker.task.name, worker.process.exitcode or 0)
 
-    def _replace(self, worker: _Worker) -> Iterator[Event]:
-        code = worker.process.exitcode or 0
-        self._workers[self._workers.index(worker)] = self._start()
-        worker.pipe.close()
-        if worker.task is None:
-            return
-        task = worker.task
-        yield Lost(task.name, code)
-        self._crashes[task.name] = self._crashes.get(task.name, 0) + 1
-        if self._crashes[task.name] >= ATTEMPTS:
-            how = f"signal {-code}" if code < 0 else f"exit status {code}"
-            msg = (
-                f"{task.name}: its worker died {ATTEMPTS} times (last: {how}); if memory ran out, "
-                "use fewer --jobs or a lower --memory"
-            )
-            raise HostError(msg)
-        self._waiting.appendleft(task)
+    def _having(self, names: Iterable[str]) -> list[_Worker]:
+        wanted = set(names)
+        return [w for w in self._workers if w.task is not None and w.task.name in wanted]
 
-    def _start(self) -> _Worker:
+    def _start(self, preload: tuple[str, ...]) -> _Worker:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=worker_main, args=(theirs, os.getpid(), self._preload), daemon=True)
+        args = (theirs, os.getpid(), self._store_root, preload)
+        process = self._context.Process(target=worker_main, args=args, daemon=True)
         with _worker_environment():
             process.start()
         theirs.close()
-        return _Worker(process, ours)
+        return _Worker(process, ours, preload)
 
     def stop(self) -> None:
-        """End all workers at once: what they have finished is written, what they have not is nobody's."""
+        """End all workers at once: what they have stored is stored, what they have not is nobody's."""
         for worker in self._workers:
             worker.process.terminate()
         for worker in self._workers:
@@ -158,6 +155,7 @@ class Pool:
                 worker.process.kill()
                 worker.process.join()
             worker.pipe.close()
+        self._workers.clear()
 
 
 @contextmanager
@@ -176,7 +174,3 @@ def _worker_environment() -> Iterator[None]:
     finally:
         for name in added:
             del os.environ[name]
-
-
-def _gib(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB"

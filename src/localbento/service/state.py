@@ -1,0 +1,70 @@
+"""What an engine may take, what it holds, and what it tells of its job."""
+
+import time
+from dataclasses import dataclass, field
+
+from localbento.service.taskdb.rows import ClaimedTask
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a job may take of the machine: proofs at a time, cores, bytes of memory of all tasks that run on it."""
+
+    workers: int
+    cores: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunningTask:
+    """A task that a worker of ours has: its step, and for how many seconds."""
+
+    name: str
+    kind: str
+    step: str
+    seconds: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineState:
+    """How far a job is, for whoever watches."""
+
+    job_id: str
+    executed: bool
+    cycles: int
+    waiting: int
+    running: tuple[RunningTask, ...]
+    segments_running: int
+    done: int
+    cycles_done: int
+    seconds: float
+    cycles_per_second: float
+    memory_limit_bytes: int
+    note: str = ""
+    final: bool = False
+
+
+@dataclass
+class Held:
+    """A task that this engine has claimed and a worker of ours runs."""
+
+    claimed: ClaimedTask
+    kind: str
+    since: float
+    step: str = "waiting"
+    threads: int = 1
+
+
+@dataclass
+class Pace:
+    """Proofs made by this engine: what later ones are judged by."""
+
+    started: float = field(default_factory=time.monotonic)
+    cycles: int = 0
+    seconds: float = 0.0
+
+    @property
+    def usual(self) -> float:
+        """Seconds by cycle of one proof."""
+        return self.seconds / self.cycles if self.cycles else 0.0
