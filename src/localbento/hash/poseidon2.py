@@ -146,6 +146,18 @@ _BATCH: Final = BatchPermutation(
 )
 
 
+def permute_one(state: Sequence[int]) -> list[int]:
+    """`permute`, quicker: for a sponge whose every state depends on the one before.
+
+    Raises:
+        ValueError: if there are not 24 elements.
+    """
+    if len(state) != WIDTH:
+        msg = f"permutation: expected {WIDTH} elements, found {len(state)}"
+        raise ValueError(msg)
+    return _BATCH.one(state)
+
+
 def permute_batch(states: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """The permutation of many states side by side.
 

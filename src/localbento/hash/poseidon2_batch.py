@@ -6,6 +6,7 @@ and what they leave behind, are fixed linear functions of the state before them 
 """
 
 from collections.abc import Sequence
+from operator import mul
 from typing import Final
 
 import numpy as np
@@ -20,16 +21,27 @@ _LOW: Final = np.uint64(0xFFFF)
 
 def _power_7(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """x^7 of numbers below 2^32."""
-    square = x * x % _P
-    cube = square * x % _P
-    return np.asarray(square * square % _P * cube % _P)
+    square = x * x
+    square %= _P
+    cube = square * x
+    cube %= _P
+    square *= square
+    square %= _P
+    square *= cube
+    square %= _P
+    return square
 
 
 def _linear(x: NDArray[np.uint64], matrix: NDArray[np.float64]) -> NDArray[np.uint64]:
     """The product x matrix mod p: `[n, r]` of numbers below 2^32 times `[r, c]` of residues, r <= 32."""
-    low = ((x & _LOW).astype(np.float64) @ matrix).astype(np.uint64)
-    high = ((x >> _HALF_BITS).astype(np.float64) @ matrix).astype(np.uint64)
-    return np.asarray((((high % _P) << _HALF_BITS) + low) % _P)
+    halves = np.empty((2, *x.shape))
+    halves[0], halves[1] = x & _LOW, x >> _HALF_BITS
+    low, high = (halves @ matrix).astype(np.uint64)
+    high %= _P
+    high <<= _HALF_BITS
+    high += low
+    high %= _P
+    return np.asarray(high)
 
 
 class BatchPermutation:
@@ -51,6 +63,26 @@ class BatchPermutation:
         self._final = [np.array(row, np.uint64) for row in final_full]
         self._partial = [np.uint64(c) for c in partial]
         self._entering, self._feedback, self._leaving = _partial_rounds(diagonal, len(partial))
+        # what each S-box of the partial rounds adds to its element, and gets from those before it
+        self._steps = [(int(c), [int(v) for v in self._feedback[:r, r]]) for r, c in enumerate(partial)]
+
+    def one(self, state: Sequence[int]) -> list[int]:
+        """The permutation of one state: less than half the time of plain Python's integers."""
+        x = self._mix(np.array(state, np.uint64))
+        for row in self._initial:
+            x = self._mix(_power_7(x + row))
+        rounds = len(self._partial)
+        linear = _linear(x, self._entering)
+        outputs: list[int] = []
+        for (constant, weights), value in zip(self._steps, linear[:rounds].tolist(), strict=True):
+            outputs.append(pow(value + constant + sum(map(mul, weights, outputs)), 7, P))
+        x = _linear(np.array(outputs, np.uint64), self._leaving)
+        x += linear[rounds:]
+        x %= _P
+        for row in self._final:
+            x = self._mix(_power_7(x + row))
+        result: list[int] = x.tolist()
+        return result
 
     def __call__(self, states: NDArray[np.uint64]) -> NDArray[np.uint64]:
         """The permuted states, canonical."""
@@ -64,7 +96,9 @@ class BatchPermutation:
 
     def _mix(self, x: NDArray[np.uint64]) -> NDArray[np.uint64]:
         # entries of at most 14, rows that add up to at most 112: exact without halves
-        return np.asarray((x.astype(np.float64) @ self._external).astype(np.uint64) % _P)
+        mixed = (x.astype(np.float64) @ self._external).astype(np.uint64)
+        mixed %= _P
+        return np.asarray(mixed)
 
     def _partials(self, x: NDArray[np.uint64]) -> NDArray[np.uint64]:
         rounds, width = len(self._partial), x.shape[1]

@@ -18,7 +18,7 @@ from localbento.errors import Reason, VerificationError
 from localbento.field import arrays
 from localbento.field.babybear import P
 from localbento.field.extension import Coefficients, Extension, multiply_coefficients
-from localbento.hash.poseidon2 import compress_batch, hash_leaf_batch, permute
+from localbento.hash.poseidon2 import compress_batch, hash_leaf_batch, permute_one
 from localbento.stark.algebra import (
     FIELD_BITS,
     Algebra,
@@ -76,13 +76,15 @@ class NativeExt(Ext):
     def __add__(self, other: "NativeExt | NativeBase | int") -> "NativeExt":
         a, b = self.x, _lifted(other)
         if isinstance(a, tuple) and isinstance(b, tuple):
-            return NativeExt(cast(Coefficients, tuple((s + t) % P for s, t in zip(a, b, strict=True))))
+            (a0, a1, a2, a3, a4), (b0, b1, b2, b3, b4) = a, b
+            return NativeExt(((a0 + b0) % P, (a1 + b1) % P, (a2 + b2) % P, (a3 + b3) % P, (a4 + b4) % P))
         return NativeExt(arrays.add(_ext_array(a), _ext_array(b)))
 
     def __sub__(self, other: "NativeExt | NativeBase | int") -> "NativeExt":
         a, b = self.x, _lifted(other)
         if isinstance(a, tuple) and isinstance(b, tuple):
-            return NativeExt(cast(Coefficients, tuple((s - t) % P for s, t in zip(a, b, strict=True))))
+            (a0, a1, a2, a3, a4), (b0, b1, b2, b3, b4) = a, b
+            return NativeExt(((a0 - b0) % P, (a1 - b1) % P, (a2 - b2) % P, (a3 - b3) % P, (a4 - b4) % P))
         return NativeExt(arrays.sub(_ext_array(a), _ext_array(b)))
 
     def __rsub__(self, other: int) -> "NativeExt":
@@ -97,7 +99,8 @@ class NativeExt(Ext):
             return NativeExt(arrays.ext_mul(_ext_array(a), _ext_array(b)))
         scale = other if isinstance(other, int) else other.x
         if isinstance(a, tuple) and isinstance(scale, int):
-            return NativeExt(cast(Coefficients, tuple(s * scale % P for s in a)))
+            a0, a1, a2, a3, a4 = a
+            return NativeExt((a0 * scale % P, a1 * scale % P, a2 * scale % P, a3 * scale % P, a4 * scale % P))
         return NativeExt(arrays.ext_mul_base(_ext_array(a), _array(scale)))
 
 
@@ -208,7 +211,7 @@ class Native(Algebra):
         if not all(isinstance(x, int) for x in values):
             msg = "the transcript ends before the queries"
             raise TypeError(msg)
-        return [NativeBase(x) for x in permute(cast(list[int], values))]
+        return [NativeBase(x) for x in permute_one(cast(list[int], values))]
 
     def hash_elements(self, elements: Sequence[Base]) -> NativeDigest:
         return NativeDigest(hash_leaf_batch(np.atleast_2d(_stack(elements))))

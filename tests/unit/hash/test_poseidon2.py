@@ -34,6 +34,7 @@ def untagged_sponge(words: list[int]) -> list[int]:
 @pytest.mark.parametrize("vector", VECTORS["permutation"])
 def test_permutation_vectors(vector: dict[str, Any]) -> None:
     assert poseidon2.permute(vector["in"]) == vector["out"]
+    assert poseidon2.permute_one(vector["in"]) == vector["out"]
 
 
 def test_permutation_vectors_in_one_batch() -> None:
@@ -76,7 +77,9 @@ def test_batches_agree_with_single_states(count: int) -> None:
     states = rng.integers(0, P, (count, 24), dtype=np.uint64)
     states[0] = P - 1
     states[-1, ::2] = 0
-    assert poseidon2.permute_batch(states).tolist() == [poseidon2.permute(s) for s in states.tolist()]
+    expected = [poseidon2.permute(s) for s in states.tolist()]
+    assert poseidon2.permute_batch(states).tolist() == expected
+    assert [poseidon2.permute_one(s) for s in states.tolist()] == expected
 
 
 @pytest.mark.parametrize("width", [1, 2, 15, 16, 17, 32, 37])
@@ -119,6 +122,8 @@ def test_nodes_are_tagged_and_ordered() -> None:
 def test_shapes_are_checked() -> None:
     with pytest.raises(ValueError, match="24 elements"):
         poseidon2.permute([0] * 23)
+    with pytest.raises(ValueError, match="24 elements"):
+        poseidon2.permute_one([0] * 25)
     with pytest.raises(ValueError, match="shape"):
         poseidon2.permute_batch(np.zeros((2, 23), np.uint64))
     with pytest.raises(ValueError, match="at least one"):
