@@ -19,7 +19,7 @@ from localbento.service.taskdb.statements import statements
 
 OLDEST_SQLITE: Final = (3, 35, 0)
 """RETURNING."""
-FIRST_NAP: Final = 0.005
+FIRST_NAP: Final = 0.0005
 LONGEST_NAP: Final = 0.02
 """PERF: SQLite's own back-off sleeps up to 100 ms and leaves the lock idle; writes take about 0.1 ms."""
 
@@ -100,7 +100,7 @@ class Connected:
                 deadline = deadline or now + self._options.busy_seconds
                 if now >= deadline:
                     raise locked_error(self.path, self._options.busy_seconds) from error
-                nap = min(LONGEST_NAP, nap * 1.5 or FIRST_NAP)
+                nap = min(LONGEST_NAP, nap * 2.0 or FIRST_NAP)
                 time.sleep(nap * (0.5 + random.random()))  # jitter only
 
     def _first(self, name: str, **values: Any) -> Cells | None:
