@@ -8,12 +8,12 @@ import os
 import sys
 from pathlib import Path
 
-from localbento.service.taskdb.rows import JobState
 from toy_tasks import TOY_KINDS
 
 from localbento.service.engine import Engine, Resources
 from localbento.service.home import Home
 from localbento.service.jobs import Request, submit
+from localbento.service.taskdb.rows import JobState
 
 SECRET = bytes(range(32))
 RESOURCES = Resources(workers=2, cores=2, memory_bytes=1 << 30)

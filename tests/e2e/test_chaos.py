@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 
 import pytest
+from toy_job import receipt
 
 from localbento.service.home import Home
 from localbento.service.taskdb.rows import JobState
-from toy_job import receipt
 
 TESTS = Path(__file__).parents[1]
 SEED = int(os.environ.get("LOCALBENTO_CHAOS_SEED", "0")) or random.SystemRandom().randrange(1 << 32)
@@ -103,7 +103,7 @@ def check_end(home, wanted, out):
 
 
 def test_killed_again_and_again(tmp_path, wanted):
-    print("LOCALBENTO_CHAOS_SEED =", SEED)
+    sys.stderr.write(f"LOCALBENTO_CHAOS_SEED={SEED}\n")
     for i in range(3):
         home = tmp_path / f"home{i}"
         check_end(home, wanted, tortured(home, random.Random(SEED + i), kills=5))
@@ -111,7 +111,7 @@ def test_killed_again_and_again(tmp_path, wanted):
 
 @pytest.mark.release
 def test_killed_hundreds_of_times(tmp_path, wanted):
-    print("LOCALBENTO_CHAOS_SEED =", SEED)
+    sys.stderr.write(f"LOCALBENTO_CHAOS_SEED={SEED}\n")
     for i in range(60):
         home = tmp_path / f"home{i}"
         check_end(home, wanted, tortured(home, random.Random(SEED + 1000 + i), kills=6))
