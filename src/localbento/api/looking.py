@@ -33,15 +33,22 @@ def show_receipt(data: bytes) -> dict[str, Any]:
     }
 
 
-def list_chips() -> str:
-    """Names of the machine's chips with their sizes, a line each."""
+def chips() -> list[dict[str, Any]]:
+    """Names of the machine's chips with their sizes: `bento inspect chip --json`."""
     from localbento.air.describe import cells_per_row
     from localbento.circuits.rv32im.machine import CHIPS, recorded
 
-    chips = [recorded(name) for name in CHIPS]
+    return [
+        {"name": chip.name, "columns": chip.width, "messages": len(chip.messages), "cells": cells_per_row(chip, 4)}
+        for chip in (recorded(name) for name in CHIPS)
+    ]
+
+
+def list_chips() -> str:
+    """The same for a person, a line each."""
     return "\n".join(
-        f"{chip.name:14} {chip.width:4} columns {len(chip.messages):3} messages {cells_per_row(chip, 4):4} cells"
-        for chip in chips
+        f"{chip['name']:14} {chip['columns']:4} columns {chip['messages']:3} messages {chip['cells']:4} cells"
+        for chip in chips()
     )
 
 

@@ -30,6 +30,19 @@ def images(incomplete: str) -> list[tuple[str, str]]:
     return [(image.name, image.image_id[:16]) for image in found if image.name.startswith(incomplete)][:MOST]
 
 
+def guests(incomplete: str) -> list[tuple[str, str]]:
+    """Images, as long as no file begins so: then the shell's own completion of files is wanted."""
+    import os
+
+    try:
+        files = os.listdir()  # noqa: PTH208 - the shell's question is about names
+    except OSError:
+        files = []
+    if "/" in incomplete or any(name.startswith(incomplete) for name in files):
+        return []
+    return images(incomplete)
+
+
 def states(incomplete: str) -> list[str]:
     """States of jobs."""
     from localbento.api.views import STATES

@@ -68,9 +68,9 @@ def page(job: "JobView") -> list[tuple[str, str]]:
     if job.cycles is not None:
         rows.append(("cycles", f"{job.cycles:,} executed"))
     rows += [("segments", counts(job.segments)), ("tasks", counts(job.counts))]
-    for task in job.running:
+    for task in job.running if job.activity.value != "stopped" else ():
         rows.append(("running", f"{task_name(task)}  {task.step or '-'}  {show.clock(task.seconds or 0.0)}"))
-    if job.memory_bytes:
+    if job.memory_bytes and job.activity.value != "stopped":
         rows.append(("memory", f"{show.size(job.memory_bytes)} predicted"))
     if job.error is not None:
         rows.append(("error", show.printable(job.error)))

@@ -10,7 +10,7 @@ import typer
 from localbento.cli import complete, describing, options, show
 
 if TYPE_CHECKING:
-    from localbento.api.views import EventView, TaskView
+    from localbento.api.views import EventView, JobView, TaskView
 
 app = typer.Typer(no_args_is_help=True, help="Look at jobs, stop them, go on with them.", rich_markup_mode=None)
 POLL_SECONDS = 0.5
@@ -26,6 +26,7 @@ Output = Annotated[
     str | None,
     typer.Option("--output", "-o", metavar="FILE|-", help="The receipt; by default GUEST.receipt."),
 ]
+Keep = Annotated[bool, typer.Option("--keep", help="Write no file: the receipt stays in the home.")]
 Jobs = Annotated[int | None, typer.Option("--jobs", metavar="N", min=1, help="Segments proved at a time.")]
 Memory = Annotated[str | None, typer.Option("--memory", metavar="8G", help="Most memory for all of them.")]
 
@@ -136,6 +137,7 @@ def resume(
     job: Job,
     output: Output = None,
     journal: options.Journal = None,
+    keep: Keep = False,
     jobs: Jobs = None,
     memory: Memory = None,
     as_json: options.Json = False,
@@ -148,7 +150,8 @@ def resume(
     from localbento.api.jobs import show_job as find
 
     found = find(job)
-    _work(found.id, found.guest, output, journal, jobs, memory, as_json=as_json, quiet=quiet)
+    target = _target(found.guest, output, journal, keep=keep)
+    _work(found, target, journal, jobs, memory, as_json=as_json, quiet=quiet)
 
 
 @app.command("retry")
@@ -156,6 +159,7 @@ def retry(
     job: Job,
     output: Output = None,
     journal: options.Journal = None,
+    keep: Keep = False,
     jobs: Jobs = None,
     memory: Memory = None,
     as_json: options.Json = False,
@@ -165,13 +169,35 @@ def retry(
     from localbento.api.jobs import require_retryable
 
     found = require_retryable(job)
-    _work(found.id, found.guest, output, journal, jobs, memory, as_json=as_json, quiet=quiet)
+    target = _target(found.guest, output, journal, keep=keep)
+    _work(found, target, journal, jobs, memory, as_json=as_json, quiet=quiet)
+
+
+def _target(guest: str | None, output: str | None, journal: Path | None, *, keep: bool) -> str | None:
+    """Where the receipt goes; None: nowhere.
+
+    Raises: UsageError if it cannot go there.
+    """
+    from localbento import api
+    from localbento.errors import UsageError
+
+    if keep:
+        if output is not None:
+            msg = f"--keep: expected no --output beside it, found {output!r}"
+            raise UsageError(msg)
+        target = None
+    else:
+        # A guest's name may be anybody's: only its last part names a file here.
+        target = output or f"{Path(guest or '').name or 'guest'}.receipt"
+    for path in (target, journal):
+        if path is not None and str(path) != "-":
+            api.check_writable(Path(path))
+    return target
 
 
 def _work(
-    job: str,
-    guest: str | None,
-    output: str | None,
+    job: "JobView",
+    target: str | None,
     journal: Path | None,
     workers: int | None,
     memory: str | None,
@@ -183,19 +209,18 @@ def _work(
     from localbento.cli.progress import Progress
     from localbento.cli.prove import write_result
 
-    target = output or f"{Path(guest or 'guest').name}.receipt"
-    if target != "-":
-        api.check_writable(Path(target))
+    memory_bytes = None if memory is None else options.parse_size(memory)
+    with Progress(enabled=not quiet, title=show.printable(job.guest or "")) as progress:
+        result = api.resume_job(job.id, jobs=workers, memory_bytes=memory_bytes, progress=progress.event)
+    if target is not None:
+        write_result(result, target, journal, as_json=as_json, quiet=quiet)
+        return
     if journal is not None:
-        api.check_writable(journal)
-    with Progress(enabled=not quiet, title=show.printable(guest or "")) as progress:
-        result = api.resume_job(
-            job,
-            jobs=workers,
-            memory_bytes=None if memory is None else options.parse_size(memory),
-            progress=progress.event,
-        )
-    write_result(result, target, journal, as_json=as_json, quiet=quiet)
+        show.write_bytes(str(journal), result.receipt.journal or b"")
+    if as_json:
+        show.print_json(result.to_json())
+    elif not quiet:
+        print(f"job {job.short_id} is done; bento jobs resume {job.short_id} writes its receipt", file=sys.stderr)
 
 
 @app.command("delete")

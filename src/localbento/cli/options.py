@@ -10,7 +10,12 @@ from localbento.cli import complete
 from localbento.errors import UsageError
 
 Guest = Annotated[
-    Path, typer.Argument(help="R0BF program, bare RV32IM ELF, or the name of an added image.", show_default=False)
+    Path,
+    typer.Argument(
+        help="R0BF program, bare RV32IM ELF, or the name of an added image.",
+        show_default=False,
+        autocompletion=complete.guests,
+    ),
 ]
 Input = Annotated[str | None, typer.Option("--input", metavar="FILE|-", help="The guest's stdin; - reads ours.")]
 Encoding = Annotated[
