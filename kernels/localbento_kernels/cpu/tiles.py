@@ -4,6 +4,7 @@ One row of a tile is 64 bytes: a cache line, a vector, a block of the hash.  Mem
 """
 
 from collections.abc import Sequence
+from math import prod
 from typing import Final
 
 import numpy as np
@@ -19,9 +20,9 @@ PAGE_BYTES: Final = 4096
 def aligned(shape: int | Sequence[int]) -> Words:
     """Uninitialised `uint32` memory of a shape, at the beginning of a page."""
     dimensions = (shape,) if isinstance(shape, int) else tuple(shape)
-    size = 4 * int(np.prod(dimensions, dtype=np.int64))
+    size = 4 * prod(dimensions)
     raw = np.empty(size + PAGE_BYTES, np.uint8)
-    start = -raw.ctypes.data % PAGE_BYTES
+    start = -raw.__array_interface__["data"][0] % PAGE_BYTES
     return raw[start : start + size].view(np.uint32).reshape(dimensions)
 
 

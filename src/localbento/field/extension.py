@@ -50,7 +50,14 @@ class Extension:
     def of(cls, coefficients: Sequence[int]) -> Self:
         """The element with these five integers, reduced, as coefficients."""
         a0, a1, a2, a3, a4 = coefficients
-        return cls((a0 % P, a1 % P, a2 % P, a3 % P, a4 % P))
+        return cls._reduced((a0 % P, a1 % P, a2 % P, a3 % P, a4 % P))
+
+    @classmethod
+    def _reduced(cls, coefficients: Coefficients) -> Self:
+        # PERF: what was just reduced needs no look.
+        result = object.__new__(cls)
+        object.__setattr__(result, "coefficients", coefficients)
+        return result
 
     @classmethod
     def constant(cls, value: int) -> Self:
@@ -59,13 +66,15 @@ class Extension:
 
     def __add__(self, other: "Extension | int") -> "Extension":
         """The sum."""
-        return Extension.of([a + b for a, b in zip(self.coefficients, _lift(other), strict=True)])
+        (a0, a1, a2, a3, a4), (b0, b1, b2, b3, b4) = self.coefficients, _lift(other)
+        return Extension._reduced(((a0 + b0) % P, (a1 + b1) % P, (a2 + b2) % P, (a3 + b3) % P, (a4 + b4) % P))
 
     __radd__ = __add__
 
     def __sub__(self, other: "Extension | int") -> "Extension":
         """The difference."""
-        return Extension.of([a - b for a, b in zip(self.coefficients, _lift(other), strict=True)])
+        (a0, a1, a2, a3, a4), (b0, b1, b2, b3, b4) = self.coefficients, _lift(other)
+        return Extension._reduced(((a0 - b0) % P, (a1 - b1) % P, (a2 - b2) % P, (a3 - b3) % P, (a4 - b4) % P))
 
     def __rsub__(self, other: int) -> "Extension":
         """The difference from an integer."""
@@ -79,7 +88,7 @@ class Extension:
         """The product."""
         if isinstance(other, int):
             return Extension.of([a * other for a in self.coefficients])
-        return Extension(multiply_coefficients(self.coefficients, other.coefficients))
+        return Extension._reduced(multiply_coefficients(self.coefficients, other.coefficients))
 
     __rmul__ = __mul__
 
@@ -138,7 +147,7 @@ Extension.ONE = Extension((1, 0, 0, 0, 0))
 Extension.X = Extension((0, 1, 0, 0, 0))
 
 
-def _lift(value: Extension | int) -> Sequence[int]:
+def _lift(value: Extension | int) -> Coefficients:
     return (value, 0, 0, 0, 0) if isinstance(value, int) else value.coefficients
 
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-from localbento.field.babybear import P, inverse, root_of_unity, to_montgomery
+import numpy as np
+
+from localbento.field.babybear import P, inverse, root_of_unity
 from localbento.field.extension import DEGREE, NON_RESIDUE, Extension
 from localbento_kernels.cpu.field import from_mont, to_mont
 from localbento_kernels.cpu.tiles import Words, aligned
@@ -21,7 +23,7 @@ def canonical(values: Words) -> Words:
 def montgomery_list(values: Sequence[int]) -> Words:
     """A short list of canonical numbers in Montgomery form."""
     result = aligned(len(values))
-    result[:] = [to_montgomery(v) for v in values]
+    result[:] = (np.array(values, np.uint64) << np.uint64(32)) % np.uint64(P)
     return result
 
 
