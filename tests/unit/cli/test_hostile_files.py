@@ -33,7 +33,7 @@ HOSTILE = {
 }
 """Everything that no command takes for a receipt."""
 HOSTILE_JSON = {
-    "deep": b"[" * 100_000,
+    "deep": b'{"journal": ' + b"[" * 100_000,
     "nan": to_json(RECEIPT).replace(b"[5]", b"[NaN]"),
     "twice": to_json(RECEIPT).replace(b'"kind"', b'"format"'),
 }
@@ -102,7 +102,7 @@ def test_a_pipe_in_place_of_a_file(tmp_path):
 
 
 def test_an_endless_file_costs_bounded_memory():
-    """More than a receipt may have: with little memory to give, still one clear line or none of the file read."""
+    """It is refused as soon as there is more of it than a receipt may have."""
     code = """
 import io, sys
 from localbento.receipt import composite
