@@ -1,12 +1,15 @@
 """Files that are no receipts, given to every command that reads one: one clear line, the documented exit code."""
 
+import io
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import msgpack
 import pytest
 
+from localbento.cli import __main__ as command_line
 from localbento.receipt.composite import CompositeReceipt, SegmentReceipt
 from localbento.receipt.encoding import encode
 from localbento.receipt.json_form import to_json
@@ -39,9 +42,21 @@ HOSTILE_JSON = {
 }
 
 
-def run(command, source, stdin=b"", **options):
-    args = [part.format(source) for part in COMMANDS[command]]
-    return subprocess.run([*BENTO, *args], input=stdin, capture_output=True, check=False, **options)
+@pytest.fixture
+def run(monkeypatch, capfdbinary):
+    """Run a command in this process on a file, or on what comes in where the file is `-`."""
+
+    def run(command, source, stdin=b""):
+        args = [part.format(source) for part in COMMANDS[command]]
+        monkeypatch.setattr(sys, "argv", ["bento", *args])
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(stdin)))
+        monkeypatch.setattr(command_line.signal, "signal", lambda *_: None)
+        with pytest.raises(SystemExit) as ended:
+            command_line.main()
+        out, err = capfdbinary.readouterr()
+        return SimpleNamespace(returncode=ended.value.code, stdout=out, stderr=err)
+
+    return run
 
 
 def assert_one_line(result, code):
@@ -55,7 +70,7 @@ def assert_one_line(result, code):
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_what_is_no_receipt_is_refused_by_verify(name, tmp_path):
+def test_what_is_no_receipt_is_refused_by_verify(run, name, tmp_path):
     path = tmp_path / "geschäft\x1b[31m.receipt"
     path.write_bytes(HOSTILE[name])
     line = assert_one_line(run("verify", path), 4)
@@ -64,23 +79,23 @@ def test_what_is_no_receipt_is_refused_by_verify(name, tmp_path):
 
 @pytest.mark.parametrize("name", ["empty", "bomb", "kind"])
 @pytest.mark.parametrize("command", ["show", "convert"])
-def test_what_is_no_receipt_is_refused_by_all_others(name, command):
+def test_what_is_no_receipt_is_refused_by_all_others(run, name, command):
     assert_one_line(run(command, "-", HOSTILE[name]), 4)
 
 
 @pytest.mark.parametrize("name", HOSTILE_JSON)
-def test_what_is_no_receipt_in_json(name):
+def test_what_is_no_receipt_in_json(run, name):
     assert "malformed: receipt in JSON, byte" in assert_one_line(run("convert", "-", HOSTILE_JSON[name]), 4)
 
 
-def test_a_receipt_without_a_valid_statement(tmp_path):
+def test_a_receipt_without_a_valid_statement(run, tmp_path):
     (tmp_path / "r").write_bytes(GOOD)
     assert "public-values" in assert_one_line(run("verify", tmp_path / "r"), 4)
     assert "public-values" in assert_one_line(run("show", tmp_path / "r"), 4)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_what_cannot_be_read(command, tmp_path):
+def test_what_cannot_be_read(run, command, tmp_path):
     assert "Is a directory" in assert_one_line(run(command, tmp_path), 2)
     assert "No such file" in assert_one_line(run(command, tmp_path / "none"), 2)
     loop = tmp_path / "loop"
