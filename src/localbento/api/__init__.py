@@ -16,6 +16,7 @@ from localbento.api.looking import (
 )
 from localbento.api.measuring import bench_execute, bench_kernels, bench_prove, bench_stark
 from localbento.api.proving import default_home, prove, prove_program, resume_job, submit_job
+from localbento.api.receipts import convert_receipt, receipt_from_json, receipt_to_json
 from localbento.api.results import Cycles, Execution, ProgressEvent, ProofResult, Receipt, TaskProgress
 from localbento.api.running import check_writable, encode_input, execute, image_id, write_file
 from localbento.api.verifying import verify
@@ -32,6 +33,7 @@ __all__ = [
     "bench_prove",
     "bench_stark",
     "check_writable",
+    "convert_receipt",
     "default_home",
     "describe_chip",
     "encode_input",
@@ -42,6 +44,8 @@ __all__ = [
     "list_chips",
     "prove",
     "prove_program",
+    "receipt_from_json",
+    "receipt_to_json",
     "resume_job",
     "security",
     "security_table",
