@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema_of import check, validator
 
 from localbento.api.receipts import convert_receipt, read_receipt, receipt_from_json, receipt_to_json
 from localbento.claim.assumption import Assumption
@@ -71,6 +72,31 @@ def test_nothing_is_lost(receipt):
     assert receipt_from_json(written) == packed
     assert from_json(written) == receipt
     assert to_json(from_json(written)) == written
+
+
+@given(receipts)
+def test_what_is_written_is_as_the_schema_says(receipt):
+    check("receipt", plain(receipt))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"version": 2},
+        {"kind": "fake"},
+        {"journal": "0"},
+        {"journal": "0G"},
+        {"segments": [{"profile": 1, "public_values": [P], "seal": ""}]},
+        {"segments": [{"profile": 1 << 16, "public_values": [], "seal": ""}]},
+        {"segments": [{"profile": 1, "seal": ""}]},
+        {"assumptions": [{"claim": "00" * 31, "control_root": "00" * 32}]},
+        {"receipts": [{}]},
+        {"more": 1},
+    ],
+)
+def test_what_is_refused_is_not_as_the_schema_says(changes):
+    assert not validator("receipt").is_valid({**plain(SMALL), **changes})
+    assert refused(text(**changes)) in (Reason.MALFORMED, Reason.NOT_CANONICAL, Reason.VERSION)
 
 
 def test_what_it_looks_like():
