@@ -87,12 +87,21 @@ def prove_program(
 
 
 def submit_job(
-    program: bytes, stdin: bytes = b"", *, home: Path, fresh: bool = False, jobs: int | None = None,
-    memory_bytes: int | None = None, **options: Any,
-) -> str:  # fmt: skip
+    program: bytes,
+    stdin: bytes = b"",
+    *,
+    home: Path,
+    fresh: bool = False,
+    jobs: int | None = None,
+    memory_bytes: int | None = None,
+    output: Path | None = None,
+    journal: Path | None = None,
+    **options: Any,
+) -> str:
     """Put a job into the home and start a process of its own for it; returns the job's number.
 
-    Options as `prove_program`.
+    That process writes the receipt to `output` and the journal to `journal`, if they are given; the home keeps the
+    receipt in any case.  Other options as `prove_program`.
 
     Raises: UsageError, HostError.
     """
@@ -105,10 +114,10 @@ def submit_job(
         job = submit(place, request, fresh=fresh)
         log = place.log_path(job.job_id)
     arguments = ["jobs", "resume", job.job_id]
-    if jobs is not None:
-        arguments += ["--jobs", str(jobs)]
-    if memory_bytes is not None:
-        arguments += ["--memory", str(memory_bytes)]
+    arguments += ["--keep"] if output is None else ["--output", str(output.absolute())]
+    arguments += [] if journal is None else ["--journal", str(journal.absolute())]
+    arguments += [] if jobs is None else ["--jobs", str(jobs)]
+    arguments += [] if memory_bytes is None else ["--memory", str(memory_bytes)]
     start_detached(arguments, home, log)
     return job.job_id
 

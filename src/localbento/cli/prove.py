@@ -39,7 +39,12 @@ def prove(
         str, typer.Option("--receipt", metavar="KIND", help="composite; succinct and groth16 are not possible yet.")
     ] = "composite",
     detach: Annotated[
-        bool, typer.Option("--detach", help="Prove in the background; prints the job's number at once.")
+        bool,
+        typer.Option(
+            "--detach",
+            help="Prove in the background and print the job's number at once; the receipt stays in the home, "
+            "unless --output names a file.",
+        ),
     ] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Do it again, even if the same job is there already.")] = False,
     as_json: options.Json = False,
@@ -53,10 +58,12 @@ def prove(
     from localbento.cli.progress import Progress
 
     target = output or f"{guest.with_suffix('.receipt').name}"
-    if target != "-" and not detach:
-        api.check_writable(Path(target))
-    if journal is not None and not detach:
-        api.check_writable(journal)
+    if detach and target == "-":
+        msg = "--detach: expected a file as --output, found '-'; bento jobs resume JOB --output - hands out the receipt"
+        raise errors.UsageError(msg)
+    for path in (target, journal):
+        if path is not None and str(path) != "-":
+            api.check_writable(Path(path))
     asked: dict[str, Any] = {
         "env": options.parse_env(env),
         "args": arg or [],
@@ -75,10 +82,7 @@ def prove(
     program = options.read_file(guest, "guest")
     stdin = api.encode_input(options.read_input(source), input_encoding)
     if detach:
-        if output is not None or journal is not None:
-            msg = "--detach: expected neither --output nor --journal; bento jobs resume JOB writes them when it is done"
-            raise errors.UsageError(msg)
-        job = api.submit_job(program, stdin, **asked)
+        job = api.submit_job(program, stdin, output=None if output is None else Path(output), journal=journal, **asked)
         if as_json:
             show.print_json({"job": job})
         else:

@@ -339,6 +339,9 @@ class Engine:
         ours = self._db.task_done(self._job, event.task, held.claimed.attempt, facts, outputs=dict(event.outputs))
         if not ours:
             return
+        self._db.log(self._job, "info", _told(event, held))
+        if held.kind == "execute":
+            self._db.set_image_id(self._job, event.facts["image_id"])
         if held.kind == "prove":
             self._pace.cycles += event.facts["cycles"]
             self._pace.seconds += event.seconds
@@ -372,6 +375,21 @@ class Engine:
 
 def _is_alive(pool: PoolRow) -> bool:
     return pool.boot_id == boot_id() and process_start(pool.pid) == pool.process_start
+
+
+def _told(event: Done, held: Held) -> str:
+    """One line about a task that is done."""
+    match held.kind:
+        case "execute":
+            what = f"executed {event.facts['cycles']:,} cycles, cut into {event.facts['segments']} segments"
+        case "prove":
+            threads = f" on {held.threads} threads" if held.threads > 1 else ""
+            what = f"segment {event.facts['index']} proved and verified, {event.facts['cycles']:,} cycles{threads}"
+        case "finalize":
+            what = f"receipt of {event.facts['receipt_bytes']:,} bytes put together"
+        case _:
+            what = f"task {event.task} done"
+    return f"{what}, {event.seconds:.1f} s"
 
 
 def _gib(count: int) -> str:

@@ -147,6 +147,7 @@ def _create(home: Home, request: Request, key: str) -> str:
     for data in given.values():
         # Another job that ended just now may have removed the same bytes before this job referred to them.
         home.store.put(data)
+    home.db.log(job_id, "info", f"submitted: {request.guest_name}, a {request.receipt} receipt")
     return job_id
 
 

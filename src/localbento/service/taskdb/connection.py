@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from localbento.errors import HostError
+from localbento.errors import HostError, UsageError
 from localbento.service.taskdb.clock import Clock, SystemClock
 from localbento.service.taskdb.errors import host_error, locked_error
 from localbento.service.taskdb.options import Options
@@ -92,9 +92,10 @@ class Connected:
                 return self._connection.execute(sql, values).fetchall()
             except sqlite3.IntegrityError:
                 raise
+            except UnicodeEncodeError:  # a file name that is not UTF-8, in an error text perhaps
+                values = {key: _encodable(value) for key, value in values.items()}
             except sqlite3.Error as error:
-                # Inside a transaction there is nothing to wait for: the lock is ours.
-                if not _is_busy(error) or self._connection.in_transaction:
+                if not _is_busy(error):
                     raise host_error(error, self.path) from error
                 now = time.monotonic()
                 deadline = deadline or now + self._options.busy_seconds
@@ -109,14 +110,20 @@ class Connected:
 
     @contextmanager
     def _write(self) -> Iterator[None]:
-        """One transaction that holds the write lock from the start; undone when the body raises."""
+        """One transaction that holds the write lock from the start; undone when the body raises.
+
+        Raises: UsageError for a value that the schema refuses.
+        """
         self._run("begin_write")
         try:
             yield
             self._run("commit")
-        except BaseException:
+        except BaseException as error:
             if self._connection.in_transaction:
                 self._connection.rollback()
+            if isinstance(error, sqlite3.IntegrityError):
+                msg = f"task database: expected a value that its schema allows: {error}"
+                raise UsageError(msg) from error
             raise
 
     @contextmanager
@@ -130,6 +137,11 @@ class Connected:
                 self._connection.rollback()
 
 
+def _encodable(value: object) -> object:
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
+
+
 def _is_busy(error: sqlite3.Error) -> bool:
+    """Whether waiting may help; it does not for a snapshot in which somebody tries to write."""
     code: int = getattr(error, "sqlite_errorcode", None) or 0
-    return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return code & 0xFF == sqlite3.SQLITE_BUSY and code != sqlite3.SQLITE_BUSY_SNAPSHOT

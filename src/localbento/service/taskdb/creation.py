@@ -91,10 +91,11 @@ class Creation(Connected):
                     cores,
                     memory_bytes,
                 )
-        if (found[1], json.loads(found[2])) != wanted:
+        there = (found[1], _names(json.loads(found[2])))
+        if there != wanted:
             msg = (
                 f"task {task_id!r} of job {job_id}: expected definition {wanted[0]} after {wanted[1]}, "
-                f"found {found[1]} after {found[2]}; this job was made by another version: start it again with --fresh"
+                f"found {there[0]} after {there[1]}; this job was made by another version: start it again with --fresh"
             )
             raise ConflictError(msg)
         return TaskState(found[0])

@@ -44,6 +44,6 @@ def host_error(error: sqlite3.Error, path: Path | None) -> HostError:
 def locked_error(path: Path | None, seconds: float) -> HostError:
     """Somebody else has held the write lock for too long."""
     return HostError(
-        f"task database locked by another process for {seconds:.0f} s: {path}; "
+        f"task database locked by another process for {seconds:g} s: {path}; "
         "look for a stopped or hanging bento process"
     )

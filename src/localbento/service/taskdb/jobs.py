@@ -196,6 +196,13 @@ class Jobs(Creation):
         """
         self._change_job("set_executed_cycles", job_id, cycles=cycles)
 
+    def set_image_id(self, job_id: str, image_id: str) -> None:
+        """Keep which program the job runs, once it was loaded; 64 hex digits.
+
+        Raises: NotFoundError.
+        """
+        self._change_job("set_image_id", job_id, image_id=image_id)
+
     def set_job_result(self, job_id: str, result: Json) -> None:
         """Keep what the job came to; `task_done(..., job_result=...)` does it in the transaction that ends the job.
 

@@ -15,10 +15,6 @@ BEGIN DEFERRED;
 -- End a transaction and keep what it did.
 COMMIT;
 
--- name: rollback
--- End a transaction and undo what it did.
-ROLLBACK;
-
 -- name: use_wal
 -- Let readers go on beside the one writer.
 PRAGMA journal_mode = WAL;
@@ -181,6 +177,10 @@ UPDATE jobs SET result = :result WHERE seq = :job_seq;
 -- name: set_executed_cycles
 -- Keep how many cycles a job's guest took.
 UPDATE jobs SET executed_cycles = :cycles WHERE id = :job RETURNING seq;
+
+-- name: set_image_id
+-- Keep which program a job runs.
+UPDATE jobs SET image_id = :image_id WHERE id = :job RETURNING seq;
 
 -- name: set_reported
 -- Mark a job as reported outside.
@@ -377,10 +377,6 @@ SELECT * FROM task_rows WHERE job_id = :job AND task_id = :task;
 -- The tasks of a job in some states, in the order of creation.
 SELECT * FROM task_rows WHERE job_seq = (SELECT seq FROM jobs WHERE id = :job)
 AND state IN (SELECT value FROM json_each(:states)) ORDER BY seq;
-
--- name: list_all_tasks
--- All tasks in the order of creation.
-SELECT * FROM task_rows ORDER BY seq;
 
 -- name: get_task_output
 -- Output of a done task.
