@@ -49,8 +49,10 @@ def now(job: "JobView") -> str:
 
 
 def task_name(task: "TaskView") -> str:
-    """Kind and name, once if they are the same."""
-    return task.name if task.name.startswith(task.kind) else f"{task.kind} {task.name}"
+    """As people call it: the tasks that prove a segment are named by its number alone."""
+    if task.name.isdigit():
+        return f"segment {task.name}"
+    return task.name if task.name.startswith(task.kind) else task.kind
 
 
 def page(job: "JobView") -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """Progress on stderr: a live picture on a terminal, plain lines otherwise.
 
-A plain line comes when there is news and the last one is two seconds old; the first one comes at once, so that
-whoever waits knows that something happens.  With NO_COLOR, without a terminal, or on a dumb one, all is plain.
+A plain line comes when there is news and the last one is two seconds old, and after ten seconds in any case; the
+first one comes at once, so that whoever waits knows that something happens.  With NO_COLOR, without a terminal, or on a dumb one, all is plain.
 """
 
 import sys
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from localbento.api import ProgressEvent
 
 PLAIN_SECONDS: Final = 2.0
+SILENT_SECONDS: Final = 10.0
 LIVE_PER_SECOND: Final = 8
 SHORT_ID: Final = 8
 BAR_CELLS: Final = 24
@@ -35,6 +36,8 @@ class Progress:
         self._title = title
         self._started = time.monotonic()
         self._next = 0.0
+        self._said = 0.0
+        self._key: object = None
         self._last: ProgressEvent | None = None
         self._note = ""
         self._live: Any = None
@@ -66,8 +69,10 @@ class Progress:
                 return
             if news:
                 _line(event.note)
-            if now >= self._next or event.final:
-                self._next = now + PLAIN_SECONDS
+            key = (event.executed, event.done, event.running, event.waiting, event.tasks and _steps(event), event.steps)
+            due = now >= self._next and (key != self._key or now - self._said >= SILENT_SECONDS)
+            if due or event.final:
+                self._next, self._said, self._key = now + PLAIN_SECONDS, now, key
                 _line(describe(event))
 
     def _picture(self) -> "RenderableType":
@@ -105,7 +110,7 @@ def describe(event: "ProgressEvent") -> str:
     parts = [f"{event.cycles:,} cycles{'' if event.executed else ' so far'}"]
     parts.append(f"segments {event.done} done, {event.running} running, {event.waiting} waiting")
     if event.tasks:
-        parts.append(", ".join(f"{task.name} {task.step}".strip() for task in event.tasks[:TASK_LINES]))
+        parts.append(_steps(event))
     elif event.steps:
         parts.append("step " + ", ".join(event.steps))
     if event.cycles_per_second > 0:
@@ -115,6 +120,17 @@ def describe(event: "ProgressEvent") -> str:
     if event.memory_bytes:
         parts.append(f"{size(event.memory_bytes)} memory")
     return "; ".join(parts)
+
+
+def _steps(event: "ProgressEvent") -> str:
+    more = len(event.tasks) - TASK_LINES
+    named = ", ".join(f"{task_name(task.name)} {task.step}".strip() for task in event.tasks[:TASK_LINES])
+    return named + (f" and {more} more" if more > 0 else "")
+
+
+def task_name(name: str) -> str:
+    """Tasks that prove a segment are named by its number alone."""
+    return f"segment {name}" if name.isdigit() else name
 
 
 def picture(event: "ProgressEvent | None", seconds: float, *, title: str = "", note: str = "") -> "RenderableType":
@@ -141,7 +157,7 @@ def _rows(event: "ProgressEvent | None", seconds: float, title: str, note: str) 
     rows.append(("segments", states, ""))
     rows.append(("", _bar(event.done, event.running, total), ""))
     for task in event.tasks[:TASK_LINES]:
-        rows.append(("", f"{task.name}  {task.step}  {clock(task.seconds)}", "cyan"))
+        rows.append(("", f"{task_name(task.name)}  {task.step}  {clock(task.seconds)}", "cyan"))
     if len(event.tasks) > TASK_LINES:
         rows.append(("", f"and {plural(len(event.tasks) - TASK_LINES, 'task')} more", "cyan"))
     if event.steps and not event.tasks:

@@ -69,7 +69,7 @@ def test_every_state_is_told(full, bento, args):
     lines = {line.split()[0]: line for line in out.splitlines()}
     assert list(lines) == ["JOB", *(job[:8] for job in reversed(homes.ALL))]
     assert "working" in lines[homes.WORKING[:8]]
-    assert "prove 1 queries" in lines[homes.WORKING[:8]]
+    assert "segment 1 queries" in lines[homes.WORKING[:8]]
     assert "waiting" in lines[homes.STOPPED[:8]]
     assert "2/3" in lines[homes.STOPPED[:8]]
     assert "cancelled" in lines[homes.CANCELLED[:8]]

@@ -68,6 +68,23 @@ def test_in_a_pipe_lines_are_plain_and_not_many(capsys):
     assert all(line.isprintable() for line in lines)
 
 
+def test_what_is_said_is_not_said_again_at_once(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    with Progress(enabled=True) as shown:
+        for second in range(60):
+            now[0] = 100.0 + second
+            shown.event(event(done=3 + second // 30, cycles_per_second=1000.0 + second))
+    lines = capsys.readouterr().err.splitlines()[1:]
+    assert len(lines) == 6
+    assert sum("segments 4 done" in line for line in lines) == 3
+
+
+def test_a_segment_is_called_so(capsys):
+    line = describe(event(tasks=(TaskProgress("7", "queries"), TaskProgress("verify 0", "verify"))))
+    assert "segment 7 queries, verify 0 verify" in line
+
+
 def test_a_note_is_said_once_and_at_once(capsys):
     with Progress(enabled=True) as shown:
         shown.event(event())
