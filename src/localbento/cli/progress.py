@@ -1,7 +1,8 @@
 """Progress on stderr: a live picture on a terminal, plain lines otherwise.
 
 A plain line comes when there is news and the last one is two seconds old, and after ten seconds in any case; the
-first one comes at once, so that whoever waits knows that something happens.  With NO_COLOR, without a terminal, or on a dumb one, all is plain.
+first one comes at once, so that whoever waits knows that something happens.  With NO_COLOR, without a terminal, or
+on a dumb one, all is plain.
 """
 
 import sys
