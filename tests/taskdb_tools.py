@@ -1,6 +1,9 @@
 """A clock that tests move, and the replay of recorded calls of the original task database."""
 
 import json
+import os
+import signal
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -241,3 +244,22 @@ class Replay:
             "has_started_at": row.started_at is not None,
             "has_updated_at": row.updated_at is not None,
         }
+
+
+def work(path: Path, log: Path, kill_after: int | None) -> None:
+    """A process that claims and finishes until no task is left, noting each; or dies with a task in its hands."""
+    with TaskDb(path) as db, log.open("a", buffering=1) as notes:
+        pool = db.register_pool(os.getpid(), 0.0, "boot", "host", lease_seconds=1000)
+        number = 0
+        while any(job.state == "running" for job in db.list_jobs()):
+            task = db.claim(pool, ["CPU"], cores_limit=4)
+            if task is None:
+                time.sleep(0.005)
+                continue
+            notes.write(f"claimed {task.task_id} {task.attempt}\n")
+            number += 1
+            if number == kill_after:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if db.task_done(task.job_id, task.task_id, task.attempt, None):
+                notes.write(f"done {task.task_id} {task.attempt}\n")
+        db.unregister_pool(pool)

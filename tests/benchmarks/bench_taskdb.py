@@ -1,6 +1,6 @@
 """How many claim-and-finish pairs a second several processes reach on one task database; printed, never asserted.
 
-Run:  python tests/benchmarks/bench_taskdb.py [--processes 8] [--tasks 20000] [--chain] [--directory DIR]
+Run:  python tests/benchmarks/bench_taskdb.py [--processes 8] [--tasks 20000] [--finalize] [--directory DIR]
 """
 
 import argparse
@@ -74,7 +74,7 @@ def main() -> None:
         f"{arguments.processes} processes: {pairs} claim-and-finish pairs in {wall:.2f} s, {pairs / wall:.0f} a second"
     )
     print(
-        f"CPU: {cpu * 1e6 / pairs:.0f} us a pair; longest pair {longest * 1e3:.0f} ms; shares {min(shares)} to {max(shares)}"
+        f"CPU: {cpu * 1e6 / pairs:.0f} us a pair; longest {longest * 1e3:.0f} ms; shares {min(shares)} to {max(shares)}"
     )
     print(f"afterwards: {wrong or 'sound'}")
 
