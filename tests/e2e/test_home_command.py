@@ -82,7 +82,7 @@ def test_a_home_that_is_read_only(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"no database at all, but long enough to be one " * 50])
-@pytest.mark.parametrize("args", [["status"], ["jobs", "show", "a"], ["gc"], ["df"]])
+@pytest.mark.parametrize("args", [["status"], ["gc"]])
 def test_a_file_in_the_place_of_the_database(tmp_path, content, args):
     (tmp_path / "taskdb.sqlite").write_bytes(content)
     result = bento(*args, home=tmp_path)

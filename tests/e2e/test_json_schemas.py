@@ -11,6 +11,7 @@ import typer.main
 from jsonschema import Draft202012Validator
 from jsonschema_of import check, schemas, validator
 
+from localbento.api.calibration import keep_calibration
 from localbento.cli.__main__ import app
 
 ROOT = Path(__file__).parents[2]
@@ -85,6 +86,7 @@ def test_schemas_refuse_what_is_something_else(name):
 )
 def test_real_output(tmp_path_factory, args, schema):
     home = tmp_path_factory.getbasetemp() / "schemas-home"
+    keep_calibration(home, {"poseidon2_ns": 200.0, "lde_ns_per_cell": 2.0, "warm_start_seconds": 1.0})
     check(schema, bento(*args, "--json", home=home))
 
 

@@ -111,7 +111,7 @@ def _checks(home: Path, speed: dict[str, float], *, quick: bool) -> Iterator[Che
     yield check_database(home)
     yield check_store(home)
     if not quick:
-        yield check_speed(speed)
+        yield check_speed(speed, home)
 
 
 def check_cpu() -> Check:
@@ -248,14 +248,16 @@ def check_store(home: Path) -> Check:
     return Check("store", Verdict.OK, found)
 
 
-def check_speed(speed: dict[str, float]) -> Check:
-    """Some ten seconds of what proofs do, on all usable cores; figures go to `speed`."""
+def check_speed(speed: dict[str, float], home: Path) -> Check:
+    """Some ten seconds of what proofs do, on all usable cores; figures go to `speed`, and are kept for estimates."""
+    from localbento.api.calibration import keep_calibration
     from localbento.bench.kernels import run_kernels, simd
     from localbento.bench.machine import usable_cores
 
     cores, _ = usable_cores()
     figures = run_kernels(cores, log_commit_rows=SPEED_LOG_ROWS, compile_cold=False)
     speed |= {name: float(figures[name]) for name in SPEED_FIGURES}
+    keep_calibration(home, figures)
     return judge_speed(speed, simd(), cores)
 
 

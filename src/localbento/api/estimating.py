@@ -10,22 +10,23 @@ it: the median of measured to predicted times, as long as they agree.
 """
 
 import heapq
-import json
 import os
 import statistics
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from localbento.api.calibration import Speed, calibration
 from localbento.api.results import Receipt, exit_code_json
-from localbento.errors import HostError, LocalBentoError
+from localbento.errors import LocalBentoError
 
 if TYPE_CHECKING:
     from localbento.claim.exit_code import ExitCode
-    from localbento.service.home import Home
+    from localbento.service.taskdb.database import TaskDb
+    from localbento.service.taskdb.rows import TaskRow
 
 WORK: Final = 1.8
 """Proving a segment takes this many times what committing to its cells alone does, all else included."""
@@ -34,34 +35,12 @@ START: Final = 2.0
 
 Both were fitted to the 17 guests of `bench prove` in docs/benchmarks.md; the fit is within 15 % for all but one (26 %).
 """
-BLOWUP: Final = 4
-LEAF_CELLS: Final = 16
 THREAD_GAIN: Final = 0.85
 """What each further thread inside one proof adds, of the first."""
 PARENT_BYTES: Final = 512 << 20
 """The parent and the process that executes."""
-CALIBRATION_FILE: Final = "speed.json"
-CALIBRATION_VERSION: Final = 1
-CALIBRATION_SECONDS: Final = 90 * 24 * 3600.0
-CALIBRATION_LOG_ROWS: Final = 16
 HISTORY: Final = 20
 MOST_CORRECTION: Final = 4.0
-
-
-@dataclass(frozen=True, slots=True)
-class Speed:
-    """What this machine does: nanoseconds of one core, and the seconds of a small proof in a new process."""
-
-    machine: str
-    poseidon2_ns: float
-    lde_ns_per_cell: float
-    start_seconds: float
-    measured_at: float
-
-    @property
-    def cell_seconds(self) -> float:
-        """Core seconds for committing to one cell: its share of the extension's hashes and transforms."""
-        return BLOWUP * (self.poseidon2_ns / LEAF_CELLS + self.lde_ns_per_cell) * 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +168,7 @@ def estimate(
         raise ProvingError(refusal(session.unprovable))
     home = home_path()
     speed = calibration(home)
-    history = _history(home)
+    history = learn(home, speed)
     given = len(program) + len(stdin) + sum(len(r.to_bytes()) for r in assumptions)
     predicted = predict(segments, speed, workers, cores, memory, given, correction(history))
     return Estimate(
@@ -266,69 +245,12 @@ def _peak_disk(segments: Sequence[int], proofs: Sequence[int]) -> int:
     return max(most, 2 * done)
 
 
-def calibration(home: Path, *, fresh: bool = False) -> Speed:
-    """The speed of this machine: as kept in the home, or measured now, some seconds."""
-    kept = None if fresh else _kept(home / CALIBRATION_FILE)
-    if kept is not None:
-        return kept
-    from localbento.bench.kernels import run_kernels
-
-    figures = run_kernels(1, log_commit_rows=CALIBRATION_LOG_ROWS, compile_cold=False)
-    return keep_calibration(home, figures)
-
-
-def keep_calibration(home: Path, figures: Mapping[str, Any]) -> Speed:
-    """Keep figures of `run_kernels` in the home; a home that cannot be written to keeps none, and that is no error."""
-    speed = Speed(
-        machine_name(),
-        float(figures["poseidon2_ns"]),
-        float(figures["lde_ns_per_cell"]),
-        float(figures["warm_start_seconds"]),
-        time.time(),
-    )
-    from localbento.service.files import write_whole
-
-    text = json.dumps({"version": CALIBRATION_VERSION, **asdict(speed)}, indent=1)
-    try:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(home / CALIBRATION_FILE, text.encode(), private=True)
-    except (OSError, HostError):
-        pass
-    return speed
-
-
-def machine_name() -> str:
-    """What a calibration is good for: this processor, with so many cores, with this version."""
-    from localbento import __version__
-    from localbento.bench.kernels import cpu_name, simd
-
-    return f"{cpu_name()}, {os.cpu_count()} cores, {simd()}, localbento {__version__}"
-
-
-def _kept(path: Path) -> Speed | None:
-    """A calibration of this machine that is not too old; anything else that stands there is measured anew."""
-    try:
-        fields = json.loads(path.read_bytes())
-        if fields.pop("version") != CALIBRATION_VERSION:
-            return None
-        speed = Speed(
-            machine=str(fields["machine"]),
-            poseidon2_ns=float(fields["poseidon2_ns"]),
-            lde_ns_per_cell=float(fields["lde_ns_per_cell"]),
-            start_seconds=float(fields["start_seconds"]),
-            measured_at=float(fields["measured_at"]),
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    sound = min(speed.poseidon2_ns, speed.lde_ns_per_cell, speed.start_seconds) > 0
-    fresh = 0 <= time.time() - speed.measured_at < CALIBRATION_SECONDS
-    return speed if sound and fresh and speed.machine == machine_name() else None
-
-
 History = Mapping[str, Sequence[tuple[float, float]]]
 """Pairs of predicted and measured, latest first, by what was predicted."""
 MODEL: Final = "model_seconds"
 PREDICTED: Final = (MODEL, "seconds", "memory_bytes")
+SKIPPED: Final = "skipped"
+"""Marks a job that teaches nothing."""
 
 
 def correction(history: History) -> float:
@@ -343,38 +265,39 @@ def accuracies(history: History) -> tuple[Accuracy, ...]:
     return tuple(accuracy for accuracy in found if accuracy is not None)
 
 
-def _history(home: Path) -> History:
-    """What was predicted and measured here; nothing if there is no task database, or one that cannot be read."""
+def learn(home: Path, speed: Speed) -> History:
+    """What was predicted and measured here, latest first.
+
+    Jobs that were done since the last time are added: what would have been predicted of them, and what they took.
+    Left out are jobs that were interrupted or whose workers died.  Without a task database, or with one that cannot
+    be used, there is no history: an estimate is worth having all the same, and `bento doctor` says what is wrong.
+    """
     from localbento.service.home import DATABASE
     from localbento.service.taskdb.database import TaskDb
+    from localbento.service.taskdb.rows import JobState
 
     if not (home / DATABASE).exists():
         return {}
-    found: dict[str, list[tuple[float, float]]] = {}
     try:
         with TaskDb(home / DATABASE) as db:
-            for row in db.prediction_history(HISTORY * len(PREDICTED)):
-                if row.predicted is not None and row.measured is not None:
-                    found.setdefault(row.what, []).append((row.predicted, row.measured))
-    except LocalBentoError:  # an estimate is worth having without it; `bento doctor` says what is wrong
+            for job in reversed(db.list_jobs(states=[JobState.DONE], limit=HISTORY)):
+                if not db.predictions_of_job(job.id):
+                    seconds = (job.finished_at or job.created_at) - job.created_at
+                    _remember(db, job.id, db.get_tasks(job.id), seconds, speed)
+            return _history(db)
+    except LocalBentoError:
         return {}
-    return found
 
 
-def remember(home: "Home", job_id: str, *, workers: int, cores: int, memory_bytes: int, seconds: float) -> None:
-    """Keep, beside what would have been predicted, what a job took that one process worked off without a stop.
-
-    `seconds` is the whole of it.  Without a calibration nothing is kept: `estimate` makes one.
-
-    Raises: HostError if the task database refuses.
-    """
-    speed = _kept(home.root / CALIBRATION_FILE)
-    proofs = [t for t in home.db.get_tasks(job_id) if _fields(t.definition).get("kind") == "prove"]
-    segments = [Segment(_fields(t.definition)["profile"], _fields(t.definition)["cycles"], 0) for t in proofs]
-    if speed is None or not segments:
+def _remember(db: "TaskDb", job: str, tasks: Sequence["TaskRow"], seconds: float, speed: Speed) -> None:
+    proofs = [task for task in tasks if _fields(task.definition).get("kind") == "prove"]
+    smooth = all(task.attempt == 1 and task.retries == task.crashes == 0 for task in tasks)
+    if not proofs or not smooth or seconds <= 0:
+        db.record_prediction(job, SKIPPED)
         return
-    factor = correction(_history(home.root))
-    predicted = predict(segments, speed, workers, cores, memory_bytes, corrected_by=factor)
+    segments = [Segment(_fields(t.definition)["profile"], _fields(t.definition)["cycles"], 0) for t in proofs]
+    cores = os.cpu_count() or 1
+    predicted = predict(segments, speed, at_once(proofs), cores, 1 << 62, corrected_by=correction(_history(db)))
     peak = max(float(_fields(t.output).get("peak_bytes", 0)) for t in proofs)
     figures = {
         MODEL: (predicted.model_seconds, seconds),
@@ -382,7 +305,23 @@ def remember(home: "Home", job_id: str, *, workers: int, cores: int, memory_byte
         "memory_bytes": (float(max(t.memory_bytes for t in proofs)), peak),
     }
     for what, (expected, found) in figures.items():
-        home.db.record_prediction(job_id, what, predicted=expected, measured=found)
+        db.record_prediction(job, what, predicted=expected, measured=found)
+
+
+def at_once(proofs: Sequence["TaskRow"]) -> int:
+    """How many of these tasks ran at the same time, at most; at least 1."""
+    changes = [(t.started_at, 1) for t in proofs if t.started_at is not None]
+    changes += [(t.updated_at, -1) for t in proofs if t.started_at is not None and t.updated_at is not None]
+    # At the same moment a worker is free before it takes the next one.
+    return max([1, *accumulate(change for _, change in sorted(changes))])
+
+
+def _history(db: "TaskDb") -> History:
+    found: dict[str, list[tuple[float, float]]] = {}
+    for row in db.prediction_history(HISTORY * len(PREDICTED)):
+        if row.predicted is not None and row.measured is not None:
+            found.setdefault(row.what, []).append((row.predicted, row.measured))
+    return found
 
 
 def _fields(value: object) -> Mapping[str, Any]:

@@ -1,30 +1,27 @@
 """What a proof will take: the arithmetic, on numbers that can be checked by hand, and the kept calibration."""
 
-import json
 import time
 
+import home_with_jobs as homes
 import pytest
 
-from localbento.api import estimating
+from localbento.api import calibration, estimating
+from localbento.api.calibration import Speed
 from localbento.api.estimating import (
     Accuracy,
     Segment,
-    Speed,
     accuracies,
-    calibration,
     correction,
-    keep_calibration,
     predict,
     schedule,
 )
 from localbento.circuits.rv32im.profiles import by_cost
 
 GIB = 1 << 30
-FIGURES = {"poseidon2_ns": 190.0, "lde_ns_per_cell": 1.9, "warm_start_seconds": 1.4}
 
 
 def speed(**changes):
-    given = {"machine": estimating.machine_name(), "poseidon2_ns": 190.0, "lde_ns_per_cell": 1.9}
+    given = {"machine": calibration.machine_name(), "poseidon2_ns": 190.0, "lde_ns_per_cell": 1.9}
     return Speed(**{**given, "start_seconds": 1.4, "measured_at": time.time(), **changes})
 
 
@@ -116,48 +113,70 @@ def test_how_good_earlier_predictions_were():
     assert found == (Accuracy("seconds", 3, 1.0, 0.8, 1.2),)
 
 
-def test_a_calibration_is_kept_for_the_owner_alone(tmp_path):
-    home = tmp_path / "höme"
-    kept = keep_calibration(home, FIGURES)
-    path = home / estimating.CALIBRATION_FILE
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert calibration(home) == kept
+def learnt(home):
+    return estimating.learn(home, speed())
+
+
+def test_a_home_without_jobs_teaches_nothing(tmp_path):
+    assert learnt(tmp_path / "none") == {}
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_damaged_database_teaches_nothing(tmp_path):
+    (tmp_path / "taskdb.sqlite").write_bytes(b"damaged" * 1000)
+    assert learnt(tmp_path) == {}
+
+
+def test_jobs_that_are_done_teach_once(tmp_path):
+    home = homes.make(tmp_path / "home")
+    first = learnt(home)
+    assert {what: len(pairs) for what, pairs in first.items()} == {"model_seconds": 1, "seconds": 1, "memory_bytes": 1}
+    ((predicted, measured),) = first["memory_bytes"]
+    assert (predicted, measured) == (700 * homes.MIB, 650 * homes.MIB)
+    assert first["seconds"][0][1] < 5
+    assert learnt(home) == first
+
+
+def test_what_was_learnt_outlives_the_job(tmp_path):
+    from localbento.api.jobs import delete_job
+
+    home = homes.make(tmp_path / "home", [homes.DONE])
+    first = learnt(home)
+    delete_job("aaaa", home=home)
+    assert learnt(home) == first
+
+
+def test_an_interrupted_job_teaches_nothing(tmp_path):
+    from localbento.service.home import Home
+
+    home = tmp_path / "home"
+    with Home(home) as place:
+        homes.create(place, homes.DONE)
+        homes.execute(place, homes.DONE)
+        pool = homes.register(place)
+        place.db.claim(pool, ["prove"], job_id=homes.DONE)
+        place.db.unregister_pool(pool)
+        homes.prove(place, homes.DONE)
+        assert place.db.get_job(homes.DONE).state == "done"
+    assert learnt(home) == {}
+    assert learnt(home) == {}
+
+
+class Ran:
+    def __init__(self, started, ended):
+        self.started_at, self.updated_at = started, ended
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("times", "most"),
     [
-        {"version": 99},
-        {"machine": "another processor"},
-        {"measured_at": 0.0},
-        {"measured_at": time.time() + 1e6},
-        {"poseidon2_ns": -1.0},
-        {"poseidon2_ns": None},
-        {"start_seconds": "soon"},
+        ([], 1),
+        ([(0, 1)], 1),
+        ([(0, 1), (1, 2)], 1),
+        ([(0, 2), (1, 3)], 2),
+        ([(0, 9), (1, 2), (3, 4)], 2),
+        ([(None, 1)], 1),
     ],
 )
-def test_a_calibration_of_something_else_is_made_anew(tmp_path, monkeypatch, change):
-    keep_calibration(tmp_path, FIGURES)
-    path = tmp_path / estimating.CALIBRATION_FILE
-    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
-    assert measured(tmp_path, monkeypatch).poseidon2_ns == 77.0
-    assert calibration(tmp_path).poseidon2_ns == 77.0
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"{}"])
-def test_a_damaged_calibration_is_made_anew(tmp_path, monkeypatch, content):
-    (tmp_path / estimating.CALIBRATION_FILE).write_bytes(content)
-    assert measured(tmp_path, monkeypatch).poseidon2_ns == 77.0
-
-
-def measured(home, monkeypatch):
-    from localbento.bench import kernels
-
-    monkeypatch.setattr(kernels, "run_kernels", lambda *_, **__: {**FIGURES, "poseidon2_ns": 77.0})
-    return calibration(home)
-
-
-def test_a_home_that_cannot_be_written_to_keeps_none(tmp_path):
-    blocked = tmp_path / "file"
-    blocked.write_text("")
-    assert keep_calibration(blocked, FIGURES).poseidon2_ns == 190.0
+def test_how_many_ran_at_once(times, most):
+    assert estimating.at_once([Ran(*pair) for pair in times]) == most
