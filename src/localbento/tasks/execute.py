@@ -9,9 +9,6 @@ from localbento.executor.inputs import Compat, ExecutorInput, Limits, Sink
 from localbento.executor.machine import Mode
 from localbento.executor.run import Runner
 from localbento.executor.session import Session
-from localbento.receipt.composite import CompositeReceipt
-from localbento.receipt.encoding import decode
-from localbento.receipt.verify import stated_claim, verify_claim
 from localbento.riscv.elf import Program, load_guest
 from localbento.tasks.outcome import Emit, Log, Outcome
 from localbento.tasks.refusal import refusal
@@ -20,6 +17,7 @@ from localbento.tasks.session import SessionRecord
 if TYPE_CHECKING:
     from localbento.circuits.rv32im.profiles import Profile
     from localbento.executor.segment import Segment
+    from localbento.receipt.composite import CompositeReceipt
 
 
 def run(
@@ -66,7 +64,7 @@ def run(
         stdin,
         env=env,
         args=args,
-        assumptions=[decode(data) for data in assumption],
+        assumptions=_receipts(assumption),
         seed=secret,
         stdout=_Lines(log),
         stderr=_Lines(log),
@@ -143,12 +141,22 @@ def fitting_profiles(memory_bytes: int, threads: int) -> tuple[tuple["Profile", 
     return fitting, needs
 
 
-def assumption_of(receipt: CompositeReceipt) -> Assumption:
+def _receipts(assumption: Sequence[bytes]) -> list["CompositeReceipt"]:
+    if not assumption:
+        return []  # most guests rest on nothing: then nothing of the verifier is loaded
+    from localbento.receipt.encoding import decode
+
+    return [decode(data) for data in assumption]
+
+
+def assumption_of(receipt: "CompositeReceipt") -> Assumption:
     """What a receipt lets a guest assume: its claim, under the root of these same programs (zero)."""
+    from localbento.receipt.verify import stated_claim
+
     return Assumption(stated_claim(receipt)[0].digest())
 
 
-def receipts_for(used: Sequence[Assumption], offered: Sequence[CompositeReceipt]) -> tuple[CompositeReceipt, ...]:
+def receipts_for(used: Sequence[Assumption], offered: Sequence["CompositeReceipt"]) -> tuple["CompositeReceipt", ...]:
     """The receipts that prove what a guest assumed, in the order in which the list first names each.
 
     Raises: ProvingError if one is missing.
@@ -229,7 +237,7 @@ def executor_input(
     *,
     env: Mapping[str, str],
     args: Sequence[str],
-    assumptions: Sequence[CompositeReceipt],
+    assumptions: Sequence["CompositeReceipt"],
     seed: bytes | None = None,
     stdout: Sink | None = None,
     stderr: Sink | None = None,
@@ -238,8 +246,11 @@ def executor_input(
 
     Raises: VerificationError if one of them proves nothing.
     """
-    for receipt in assumptions:
-        verify_claim(receipt)
+    if assumptions:
+        from localbento.receipt.verify import verify_claim
+
+        for receipt in assumptions:
+            verify_claim(receipt)
     return ExecutorInput(
         stdin, env, args, [assumption_of(r) for r in assumptions], seed=seed, stdout=stdout, stderr=stderr
     )
