@@ -79,7 +79,7 @@ def prove(
         "receipt": receipt,
         "name": guest.stem,
     }
-    program = options.read_file(guest, "guest")
+    program = options.read_guest(guest)
     stdin = api.encode_input(options.read_input(source), input_encoding)
     if detach:
         job = api.submit_job(program, stdin, output=None if output is None else Path(output), journal=journal, **asked)
@@ -88,7 +88,7 @@ def prove(
         else:
             print(job)
         return
-    with Progress(enabled=not quiet) as progress:
+    with Progress(enabled=not quiet, title=show.printable(guest.name)) as progress:
         result = api.prove_program(program, stdin, progress=progress.event, **asked)
     write_result(result, target, journal, as_json=as_json, quiet=quiet)
 
