@@ -424,10 +424,6 @@ SELECT pre.task_id, post.task_id, d.times FROM tasks AS post JOIN task_deps AS d
 JOIN tasks AS pre ON pre.seq = d.pre_seq
 WHERE post.job_seq = (SELECT seq FROM jobs WHERE id = :job) ORDER BY post.seq, pre.seq;
 
--- name: count_deps
--- How many dependencies there are in all, duplicates counted.
-SELECT coalesce(sum(times), 0) FROM task_deps;
-
 -- name: stuck_tasks
 -- Pending tasks that wait for nothing.
 SELECT jobs.id, t.task_id, t.waiting_on, coalesce(sum(d.times), 0) AS listed,

@@ -22,7 +22,7 @@ class Chaos(RuleBasedStateMachine):
         self.clock = FakeClock()
         self.db = TaskDb(None, clock=self.clock)
         self.streams = [self.db.create_stream("CPU", n, 1.0 + n, "user1") for n in (0, 2)]
-        self.jobs, self.pools, self.alive = [], [], {}
+        self.jobs, self.pools, self.dead, self.pid = [], [], set(), 0
         self.runs, self.handed_out, self.done = [], Counter(), set()
         self.enter_pool()
 
@@ -32,9 +32,8 @@ class Chaos(RuleBasedStateMachine):
 
     @rule()
     def enter_pool(self):
-        pid = len(self.alive) + 1
-        self.pools.append(self.db.register_pool(pid, 0.0, "boot", "host", lease_seconds=LEASE))
-        self.alive[pid] = True
+        self.pid += 1
+        self.pools.append(self.db.register_pool(self.pid, 0.0, "boot", "host", lease_seconds=LEASE))
 
     @precondition(lambda self: len(self.jobs) < 4)
     @rule(stream=st.integers(0, 1))
@@ -120,7 +119,7 @@ class Chaos(RuleBasedStateMachine):
     def kill(self, data):
         pool = data.draw(st.sampled_from(self.pools))
         self.pools.remove(pool)
-        self.alive = {row.pid: row.id in self.pools for row in self.db.list_pools()}
+        self.dead |= {row.pid for row in self.db.list_pools() if row.id == pool}
 
     @rule(seconds=st.sampled_from([1.0, 20.0, 40.0, 60.0]), jump=st.sampled_from([0.0, -1e6, 1e6]))
     def pass_time(self, seconds, jump):
@@ -139,7 +138,7 @@ class Chaos(RuleBasedStateMachine):
 
     @rule()
     def reap(self):
-        self.db.reap(lambda row: self.alive.get(row.pid, False))
+        self.db.reap(lambda row: row.pid not in self.dead)
         assert {row.id for row in self.db.list_pools()} == set(self.pools)
 
     @rule()
