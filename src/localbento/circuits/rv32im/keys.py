@@ -14,7 +14,7 @@ from localbento.circuits.rv32im.profiles import Profile, profiles
 from localbento.errors import Reason, VerificationError
 from localbento.stark.keygen import VerifyingKey
 from localbento.stark.params import S100
-from localbento.stark.shape import make_shape
+from localbento.stark.shape import Shape, make_shape
 
 
 @cache
@@ -37,13 +37,21 @@ def profile_of(number: int) -> Profile:
 
 
 @cache
+def profile_shape(number: int) -> Shape:
+    """The form of the proofs of the profile with this number: all of its key but the pinned numbers.
+
+    Raises: VerificationError(UNKNOWN_CIRCUIT) if there is none.
+    """
+    profile = profile_of(number)
+    return make_shape(profile.system, S100, profile.system_heights)
+
+
+@cache
 def verifying_key(number: int) -> VerifyingKey:
     """The verifying key of the profile with this number.
 
     Raises: VerificationError(UNKNOWN_CIRCUIT) if there is none.
     """
-    profile = profile_of(number)
-    shape = make_shape(profile.system, S100, profile.system_heights)
-    numbers = pinned()[profile.name]
+    numbers = pinned()[profile_of(number).name]
     cap = tuple(tuple(digest) for digest in numbers["fixed_cap"])
-    return VerifyingKey(shape, cap, tuple(numbers["static_digest"]), tuple(numbers["circuit_digest"]))
+    return VerifyingKey(profile_shape(number), cap, tuple(numbers["static_digest"]), tuple(numbers["circuit_digest"]))

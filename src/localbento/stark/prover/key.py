@@ -9,6 +9,7 @@ from localbento.air.program import Placement, Program, constraint_program, helpe
 from localbento.field.babybear import P, coset_shift, domain_point, inverse, root_of_unity, to_montgomery
 from localbento.stark.circuit import Digest
 from localbento.stark.keygen import CommitFixed, Matrix, VerifyingKey, fixed_rows
+from localbento.stark.params import ParameterSet
 from localbento.stark.prover.commitment import Commitment, commit, extend
 from localbento.stark.prover.numbers import montgomery_list, root_powers
 from localbento.stark.prover.stored import Fixed, fixed_commitment
@@ -123,8 +124,15 @@ def place(matrices: list[tuple[np.ndarray, int]], cells: int, log_rows: int, wor
     return tiles
 
 
-def _height_key(key: VerifyingKey, height: HeightShape, fixed: Words, work: Work) -> HeightKey:
-    params, log_rows = key.params, height.log_rows
+_TABLES: dict[tuple[ParameterSet, int], tuple[Words, Words]] = {}
+"""Points and factors of domains: they depend on the height alone, so all profiles share them."""
+
+
+def _tables(params: ParameterSet, log_rows: int, work: Work) -> tuple[Words, Words]:
+    """The points of the domain of a height, and Z_blind(x) / (x^k - 1) there."""
+    known = _TABLES.get((params, log_rows))
+    if known is not None:
+        return known
     log_size = log_rows + params.log_blowup
     points = aligned(1 << log_size)
     domains.fill_points(points, to_montgomery(coset_shift(log_size)), root_powers(log_size), log_size)
@@ -140,6 +148,12 @@ def _height_key(key: VerifyingKey, height: HeightShape, fixed: Words, work: Work
         1 << log_size, LANES,
         lambda first, last: quotient.blinding_factors(factors, points, roots, inverses, first, last),
     )  # fmt: skip
+    _TABLES[params, log_rows] = points, factors
+    return points, factors
+
+
+def _height_key(key: VerifyingKey, height: HeightShape, fixed: Words, work: Work) -> HeightKey:
+    points, factors = _tables(key.params, height.log_rows, work)
     chips, constraint, helper = [], 0, sum(len(c.chip.constraints) for c in height.chips)
     step = height.row_constraints - 1
     for chip in height.chips:
