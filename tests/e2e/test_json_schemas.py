@@ -122,7 +122,7 @@ def test_real_proofs(tmp_path):
 @pytest.mark.prove
 def test_real_figures(tmp_path):
     check("bench-execute", bento("bench", "execute", HELLO, "--json", home=tmp_path))
-    check("bench-stark", bento("bench", "stark", "--log-rows", "9", "--columns", "16", "--json", home=tmp_path))
+    check("bench-stark", bento("bench", "stark", "--log-rows", "12", "--columns", "60", "--json", home=tmp_path))
     check("bench-prove", bento("bench", "prove", HELLO, "--json", home=tmp_path))
 
 

@@ -42,8 +42,8 @@ def kernels(threads: Threads = None, as_json: options.Json = False) -> None:
 
 @app.command("stark")
 def stark(
-    log_rows: Annotated[int, typer.Option("--log-rows", metavar="K", min=9, max=22, help="log2 of rows.")] = 18,
-    columns: Annotated[int, typer.Option("--columns", metavar="W", min=8, help="Main columns.")] = 200,
+    log_rows: Annotated[int, typer.Option("--log-rows", metavar="K", min=12, max=22, help="log2 of rows.")] = 18,
+    columns: Annotated[int, typer.Option("--columns", metavar="W", min=60, help="Main columns.")] = 200,
     threads: Threads = None,
     as_json: options.Json = False,
 ) -> None:

@@ -1,8 +1,9 @@
 """Progress on stderr: a live picture on a terminal, plain lines otherwise.
 
-A plain line comes when there is news and the last one is two seconds old, and after ten seconds in any case; the
-first one comes at once, so that whoever waits knows that something happens.  With NO_COLOR, without a terminal, or
-on a dumb one, all is plain.
+A plain line comes when there is news and the last one is two seconds old, and after ten seconds in any case.  The
+first one comes after half a second, whatever happens: who waits knows that something goes on, and what ends before
+(a wrong option, a job that is done already) says one line only.  With NO_COLOR, without a terminal, or on a dumb one,
+all is plain.
 """
 
 import sys
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from localbento.api import ProgressEvent
 
+FIRST_SECONDS: Final = 0.5
 PLAIN_SECONDS: Final = 2.0
 SILENT_SECONDS: Final = 10.0
 LIVE_PER_SECOND: Final = 8
@@ -43,6 +45,8 @@ class Progress:
         self._note = ""
         self._live: Any = None
         self._lock = threading.Lock()
+        self._first: threading.Timer | None = None
+        self._speaks = False
 
     def __enter__(self) -> Self:
         if not self._enabled:
@@ -51,30 +55,52 @@ class Progress:
             self._live = _live(self._picture)
             self._live.start()
         else:
-            _line(f"{self._title}: {STARTING}" if self._title else STARTING)
+            self._first = threading.Timer(FIRST_SECONDS, self._begin)
+            self._first.daemon = True
+            self._first.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if self._first is not None:
+            self._first.cancel()
+            with self._lock:
+                self._speaks = False
         if self._live is not None:
             self._live.stop()
             self._live = None
+
+    def _begin(self) -> None:
+        """Say the first line, unless all is over."""
+        with self._lock:
+            if self._first is None or self._first.finished.is_set():
+                return
+            self._speaks = True
+            _line(f"{self._title}: {STARTING}" if self._title else STARTING)
+            if self._note:
+                _line(self._note)
+            if self._last is not None:
+                self._say(self._last)
 
     def event(self, event: "ProgressEvent") -> None:
         """Take note of the state of the job; show it, but not too often."""
         with self._lock:
             self._last = event
-            now = time.monotonic()
             news = bool(event.note) and event.note != self._note
             self._note = event.note or self._note
-            if not self._enabled or self._live is not None:
-                return
-            if news:
-                _line(event.note)
-            key = (event.executed, event.done, event.running, event.waiting, event.tasks and _steps(event), event.steps)
-            due = now >= self._next and (key != self._key or now - self._said >= SILENT_SECONDS)
-            if due or event.final:
-                self._next, self._said, self._key = now + PLAIN_SECONDS, now, key
-                _line(describe(event))
+            if self._speaks:
+                if news:
+                    _line(event.note)
+                self._say(event)
+
+    def _say(self, event: "ProgressEvent") -> None:
+        now = time.monotonic()
+        if not event.cycles and not event.tasks and not event.final:
+            return
+        key = (event.executed, event.done, event.running, event.waiting, _steps(event), event.steps)
+        due = now >= self._next and (key != self._key or now - self._said >= SILENT_SECONDS)
+        if due or event.final:
+            self._next, self._said, self._key = now + PLAIN_SECONDS, now, key
+            _line(describe(event))
 
     def _picture(self) -> "RenderableType":
         return picture(self._last, time.monotonic() - self._started, title=self._title, note=self._note)

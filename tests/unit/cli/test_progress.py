@@ -4,6 +4,8 @@ import io
 import os
 import subprocess
 import sys
+import time
+from contextlib import contextmanager
 
 import pytest
 from rich.console import Console
@@ -53,13 +55,53 @@ def test_a_line_says_nothing_that_is_not_known():
     assert line == "1,234,567 cycles; segments 3 done, 2 running, 4 waiting"
 
 
-def test_the_first_line_comes_at_once(capsys):
-    with Progress(enabled=True, title="a.elf"):
+@contextmanager
+def speaking(**given):
+    """Progress after its first half second."""
+    with Progress(enabled=True, **given) as shown:
+        shown._first.join(10)
+        yield shown
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch):
+    monkeypatch.setattr(progress, "FIRST_SECONDS", 0.0)
+
+
+def test_the_first_line_comes_soon_whatever_happens(capsys, monkeypatch):
+    assert progress.FIRST_SECONDS == 0.0
+    monkeypatch.undo()
+    assert progress.FIRST_SECONDS < 1.0
+    with speaking(title="a.elf"):
         assert capsys.readouterr().err == "a.elf: starting\n"
 
 
-def test_in_a_pipe_lines_are_plain_and_not_many(capsys):
+def test_what_ends_at_once_says_nothing(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "FIRST_SECONDS", 0.2)
     with Progress(enabled=True) as shown:
+        shown.event(event(final=True))
+    time.sleep(0.3)
+    assert capsys.readouterr().err == ""
+
+
+def test_what_happened_before_the_first_line_is_said_with_it(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "FIRST_SECONDS", 0.05)
+    with Progress(enabled=True) as shown:
+        shown.event(event(note="look"))
+        shown._first.join(10)
+    starting, note, line = capsys.readouterr().err.splitlines()
+    assert (starting, note) == ("starting", "look")
+    assert "112.3 kHz" in line
+
+
+def test_nothing_known_is_not_said(capsys):
+    with speaking() as shown:
+        shown.event(event(cycles=0, tasks=(), steps=()))
+    assert capsys.readouterr().err == "starting\n"
+
+
+def test_in_a_pipe_lines_are_plain_and_not_many(capsys):
+    with speaking() as shown:
         for _ in range(100):
             shown.event(event())
         shown.event(event(final=True))
@@ -71,7 +113,7 @@ def test_in_a_pipe_lines_are_plain_and_not_many(capsys):
 def test_what_is_said_is_not_said_again_at_once(capsys, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    with Progress(enabled=True) as shown:
+    with speaking() as shown:
         for second in range(60):
             now[0] = 100.0 + second
             shown.event(event(done=3 + second // 30, cycles_per_second=1000.0 + second))
@@ -86,7 +128,7 @@ def test_a_segment_is_called_so(capsys):
 
 
 def test_a_note_is_said_once_and_at_once(capsys):
-    with Progress(enabled=True) as shown:
+    with speaking() as shown:
         shown.event(event())
         for _ in range(3):
             shown.event(event(note="prove 3: its worker died; it is tried again"))
@@ -107,7 +149,7 @@ def test_a_terminal_that_wants_no_colour_gets_lines(monkeypatch, name, value):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv(name, value)
-    with Progress(enabled=True) as shown:
+    with speaking() as shown:
         shown.event(event())
     assert "\x1b" not in screen.getvalue()
     assert "112.3 kHz" in screen.getvalue()
@@ -167,7 +209,7 @@ def interrupt_after(shown):
 def test_plain_progress_does_not_load_the_drawing_library():
     code = (
         "import sys\nfrom localbento.cli.progress import Progress\n"
-        "with Progress(enabled=True): pass\nprint('rich' in sys.modules)"
+        "with Progress(enabled=True) as p: p._first.join()\nprint('rich' in sys.modules)"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     assert found.stdout.strip() == "False"
