@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from localbento import __version__
+from localbento.api.options import ProveOptions, RequestOptions
 from localbento.api.results import Progress, ProgressEvent, ProofResult, Receipt, TaskProgress
 from localbento.errors import Interrupted, UsageError
 
@@ -27,7 +28,7 @@ MEMORY_SHARE = 0.8
 """Of the memory that is available, what a job takes unless told otherwise."""
 
 
-def prove(program: bytes, stdin: bytes = b"", **options: Any) -> Receipt:  # (those of prove_program)
+def prove(program: bytes, stdin: bytes = b"", **options: Unpack[ProveOptions]) -> Receipt:
     """Prove a run and return the verified receipt; options as `prove_program`."""
     return prove_program(program, stdin, **options).receipt
 
@@ -96,7 +97,7 @@ def submit_job(
     memory_bytes: int | None = None,
     output: Path | None = None,
     journal: Path | None = None,
-    **options: Any,
+    **options: Unpack[RequestOptions],
 ) -> str:
     """Put a job into the home and start a process of its own for it; returns the job's number.
 
@@ -192,7 +193,12 @@ def _resources(jobs: int | None, memory_bytes: int | None) -> "Resources":
 def _work(home: "Home", job_id: str, resources: "Resources", progress: Progress | None, *, kept: bool) -> ProofResult:
     """Run an engine until the job has ended, and hand out its result."""
     from localbento.service.engine import Engine
+    from localbento.service.jobs import INIT
+    from localbento.service.taskdb.rows import JobState, TaskState
 
+    job = home.db.get_job(job_id)
+    if job.state is JobState.DONE:
+        return job_result(home, job_id, (job.finished_at or job.created_at) - job.created_at, reused=True)
     started = time.perf_counter()
     try:
         Engine(home, job_id, resources).run(_reporter(progress))
@@ -203,14 +209,15 @@ def _work(home: "Home", job_id: str, resources: "Resources", progress: Progress 
         msg = f"interrupted: job {short} keeps what is done; go on with: bento jobs resume {short}"
         raise Interrupted(msg) from None
     except UsageError:
-        # There is nothing to resume in a request that cannot be carried out.
-        home.db.delete_job(job_id)
+        if home.db.task_state(job_id, INIT) is TaskState.FAILED:
+            # There is nothing to resume in a request that cannot be carried out.
+            home.db.delete_job(job_id)
         raise
     return job_result(home, job_id, time.perf_counter() - started)
 
 
-def job_result(home: "Home", job_id: str, seconds: float) -> ProofResult:
-    """The result of a job that is done; `seconds` are those of this call's work.
+def job_result(home: "Home", job_id: str, seconds: float, *, reused: bool = False) -> ProofResult:
+    """The result of a job that is done; `seconds` are those of this call's work, or of the work if `reused`.
 
     Raises: HostError if its receipt is no longer there.
     """
@@ -243,6 +250,7 @@ def job_result(home: "Home", job_id: str, seconds: float) -> ProofResult:
         steps=steps,
         profiles=tuple(facts["profile"] for facts in proofs),
         job=job_id,
+        reused=reused,
     )
 
 

@@ -166,6 +166,8 @@ class ProofResult:
     profiles: tuple[int, ...]
     job: str = ""
     """The job's number in the home, if it has one."""
+    reused: bool = False
+    """Whether the job was done before; `seconds` are those that it took then."""
 
     @property
     def seal_bytes(self) -> int:
@@ -191,6 +193,7 @@ class ProofResult:
             "receipt_bytes": self.receipt_bytes,
             "provable_bits": self.provable_bits,
             "job": self.job,
+            "reused": self.reused,
         }
 
 

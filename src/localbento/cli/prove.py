@@ -110,7 +110,7 @@ def write_result(result: "api.ProofResult", target: str, journal: Path | None, *
     elif not quiet:
         show.print_lines(
             [
-                ("job", result.job[:8]),
+                ("job", f"{result.job[:8]}{', done before; --fresh does it again' if result.reused else ''}"),
                 ("image id", result.image_id.hex()),
                 ("exit code", str(result.exit_code)),
                 ("journal", show.journal_text(result.receipt.journal)),
