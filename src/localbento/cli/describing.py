@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from localbento.cli import show
+from localbento.cli.progress import task_name
 
 if TYPE_CHECKING:
-    from localbento.api.views import JobView, TaskView
+    from localbento.api.views import JobView
 
 HEAD = ("JOB", "STATE", "GUEST", "SEGMENTS", "CYCLES", "TIME", "NOW")
 WAITING = ("pending", "ready")
@@ -43,16 +44,9 @@ def now(job: "JobView") -> str:
         return job.error or "no reason is known"
     if job.activity.value == "stopped":
         return f"bento jobs resume {job.short_id}"
-    named = [f"{task_name(task)} {task.step or ''}".strip() for task in job.running[:MOST_NAMED]]
+    named = [f"{task_name(task.name)} {task.step or ''}".strip() for task in job.running[:MOST_NAMED]]
     more = len(job.running) - MOST_NAMED
     return ", ".join(named) + (f" and {more} more" if more > 0 else "")
-
-
-def task_name(task: "TaskView") -> str:
-    """As people call it: the tasks that prove a segment are named by its number alone."""
-    if task.name.isdigit():
-        return f"segment {task.name}"
-    return task.name if task.name.startswith(task.kind) else task.kind
 
 
 def page(job: "JobView") -> list[tuple[str, str]]:
@@ -71,7 +65,7 @@ def page(job: "JobView") -> list[tuple[str, str]]:
         rows.append(("cycles", f"{job.cycles:,} executed"))
     rows += [("segments", counts(job.segments)), ("tasks", counts(job.counts))]
     for task in job.running if job.activity.value != "stopped" else ():
-        rows.append(("running", f"{task_name(task)}  {task.step or '-'}  {show.clock(task.seconds or 0.0)}"))
+        rows.append(("running", f"{task_name(task.name)}  {task.step or '-'}  {show.clock(task.seconds or 0.0)}"))
     if job.memory_bytes and job.activity.value != "stopped":
         rows.append(("memory", f"{show.size(job.memory_bytes)} predicted"))
     if job.error is not None:
