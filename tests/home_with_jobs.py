@@ -79,7 +79,7 @@ def _failed(home):
     prove(home, FAILED, 1)
     pool = register(home)
     claimed = home.db.claim(pool, ["prove"], job_id=FAILED)
-    why = ("ProvingError", "queries", "it cannot be proved\x1b[31m", "tail")
+    why = ("ProvingError", "queries", "it cannot be proved\x1b[31m", "tail\n\x1b[31mred\n")
     home.db.task_failed(FAILED, claimed.task_id, claimed.attempt, *why, retry=False)
     home.db.log(FAILED, "error", "task 1: it cannot be proved")
     home.db.unregister_pool(pool)

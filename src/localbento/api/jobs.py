@@ -92,15 +92,18 @@ def job_events(job: str, *, after: int = 0, home: Path | None = None) -> list[Ev
 
 
 def guest_output(job: str, *, home: Path | None = None) -> bytes:
-    """What the guest printed; nothing if it has not ended, or was deleted.
+    """What the guest printed; of one that failed the end of it; nothing as long as it runs.
 
     Raises: UsageError if there is no such job, or several; HostError if the object is damaged.
     """
     with opened(home) as place:
         if place is None:
             raise _no_job(job)
-        digest = place.db.task_outputs(place.db.resolve_job_id(job), INIT).get(GUEST_LOG)
-        return b"" if digest is None else place.store.get(digest)
+        found = place.db.resolve_job_id(job)
+        digest = place.db.task_outputs(found, INIT).get(GUEST_LOG)
+        if digest is not None:
+            return place.store.get(digest)
+        return (place.db.get_task(found, INIT).log_tail or "").encode("utf-8", "surrogateescape")
 
 
 def cancel_job(job: str, *, home: Path | None = None) -> JobView:
@@ -257,4 +260,5 @@ def _task(row: "TaskRow") -> TaskView:
         crashes=row.crashes,
         error=row.error,
         error_class=row.error_class,
+        log_tail=row.log_tail or None,
     )

@@ -39,6 +39,8 @@ class TaskView:
     crashes: int
     error: str | None
     error_class: str | None
+    log_tail: str | None
+    """The last that it said before it failed: a guest's output, or a trace."""
 
     def to_json(self) -> dict[str, Any]:
         """A member of `tasks` in `bento jobs show --json`."""
@@ -55,6 +57,7 @@ class TaskView:
             "crashes": self.crashes,
             "error": self.error,
             "error_class": self.error_class,
+            "log_tail": self.log_tail,
         }
 
 

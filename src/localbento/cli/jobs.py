@@ -89,7 +89,7 @@ def logs(
     guest: Annotated[bool, typer.Option("--guest", help="What the guest printed, byte for byte, instead.")] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Print what happened to a job: submissions, failures, crashes, cancellations."""
+    """Print what happened to a job: submission, proofs, failures, crashes; and the end of what failed tasks said."""
     from localbento.api import jobs
     from localbento.errors import UsageError
 
@@ -112,8 +112,19 @@ def logs(
                 print(_event(event), flush=True)
         seen = events[-1].seq if events else seen
         if ended or not follow:
-            return
+            break
         time.sleep(POLL_SECONDS)
+    if not as_json:
+        _print_tails(jobs.show_job(found.id))
+
+
+def _print_tails(job: "JobView") -> None:
+    """The end of what failed tasks said, line by line."""
+    for task in job.tasks:
+        if task.state == "failed" and task.log_tail:
+            print(f"\nthe end of what task {task.name} said:")
+            for line in task.log_tail.splitlines():
+                print(f"  {show.printable(line)}")
 
 
 def _event(event: "EventView") -> str:

@@ -164,11 +164,24 @@ def test_any_beginning_of_an_id_is_understood(full, bento):
 
 def test_logs_and_what_the_guest_printed(full, bento):
     out = bento("jobs", "logs", "aaaa0002")[1].splitlines()
-    assert [line.split()[2] for line in out] == ["info", "error"]
+    assert [line.split()[2] for line in out[:2]] == ["info", "error"]
+    assert out[2:] == ["", "the end of what task 1 said:", "  tail", "  \\x1b[31mred"]
     assert bento("jobs", "logs", "aaaa0001", "--follow")[1].endswith("submitted\n")
     code, out, _ = bento("jobs", "logs", "aaaa0001", "--guest")
     assert (code, out) == (0, "hello from the guest\n")
     assert "--guest" in one_line(bento("jobs", "logs", "aaaa0001", "--guest", "--json"))
+
+
+def test_what_a_guest_that_failed_printed(home, bento):
+    from localbento.service.home import Home
+
+    with Home(home) as place:
+        homes.create(place, homes.FAILED)
+        claimed = place.db.claim(homes.register(place), ["exec"], job_id=homes.FAILED)
+        why = ("GuestError", "execute", "guest panicked", "first\nlast\n")
+        place.db.task_failed(homes.FAILED, claimed.task_id, claimed.attempt, *why, retry=False)
+    assert bento("jobs", "logs", "a", "--guest")[1] == "first\nlast\n"
+    assert bento("status", "a", "--watch")[0] == 3
 
 
 def test_following_a_log_ends_with_the_job(full, bento, monkeypatch):
