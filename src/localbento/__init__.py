@@ -3,19 +3,63 @@
 The public names are loaded when they are first used, so that importing the package costs nothing.
 """
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from localbento.api import Execution, ProgressEvent, ProofResult, Receipt, execute, image_id, prove
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["Execution", "ProgressEvent", "ProofResult", "Receipt", "execute", "image_id", "prove"]
+__all__ = [
+    "Cycles",
+    "Estimate",
+    "Execution",
+    "JobView",
+    "Progress",
+    "ProgressEvent",
+    "ProofResult",
+    "Receipt",
+    "TaskProgress",
+    "cancel_job",
+    "default_home",
+    "delete_job",
+    "estimate",
+    "execute",
+    "image_id",
+    "list_jobs",
+    "prove",
+    "prove_program",
+    "resume_job",
+    "show_job",
+    "submit_job",
+]
 
+if TYPE_CHECKING:
+    from localbento.api import (
+        Cycles,
+        Execution,
+        JobView,
+        Progress,
+        ProgressEvent,
+        ProofResult,
+        Receipt,
+        TaskProgress,
+        cancel_job,
+        default_home,
+        delete_job,
+        execute,
+        image_id,
+        list_jobs,
+        prove,
+        prove_program,
+        resume_job,
+        show_job,
+        submit_job,
+    )
+    from localbento.api.estimating import Estimate, estimate
+else:
+    # Hidden from type checkers, which would take any name at all for one of ours.
+    def __getattr__(name):
+        if name not in __all__:
+            msg = f"module 'localbento' has no attribute {name!r}"
+            raise AttributeError(msg)
+        from importlib import import_module
 
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from localbento import api
-
-        return getattr(api, name)
-    msg = f"module 'localbento' has no attribute {name!r}"
-    raise AttributeError(msg)
+        place = "localbento.api.estimating" if name in ("Estimate", "estimate") else "localbento.api"
+        return getattr(import_module(place), name)
