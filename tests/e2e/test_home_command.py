@@ -14,6 +14,8 @@ from pathlib import Path
 import home_with_jobs as homes
 import pytest
 
+from localbento.api.calibration import keep_calibration
+
 ROOT = Path(__file__).parents[2]
 GUESTS = ROOT / "fixtures/guests"
 BENTO = [sys.executable, "-m", "localbento.cli"]
@@ -70,15 +72,35 @@ def test_a_home_under_something_that_is_no_folder(tmp_path):
     assert "BENTO_HOME" in line
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only for the superuser")
-def test_a_home_that_is_read_only(tmp_path):
+def not_almighty():
+    """Even the superuser obeys file modes after this (prctl PR_CAPBSET_DROP: DAC_OVERRIDE, DAC_READ_SEARCH)."""
+    import ctypes
+
+    for capability in (1, 2):
+        ctypes.CDLL(None, use_errno=True).prctl(24, capability, 0, 0, 0)
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and sys.platform != "linux", reason="the superuser obeys no modes here")
+@pytest.mark.parametrize(
+    "args",
+    [["status"], ["jobs", "list"], ["jobs", "cancel", "a"], ["image", "add", GUESTS / "hello/hello.elf"], ["gc"]],
+)
+def test_a_home_that_is_read_only(tmp_path, args):
     home = homes.make(tmp_path / "home", [homes.DONE])
-    for path in [*home.rglob("*"), home]:
+    paths = [*home.rglob("*"), home]
+    for path in paths:
         path.chmod(path.stat().st_mode & 0o555)
-    try:
-        assert "BENTO_HOME" in one_line(bento("status", home=home), 6)
-    finally:
-        home.chmod(0o700)
+    before = {path: path.stat().st_mtime_ns for path in paths}
+    result = subprocess.run(
+        [*BENTO, *map(str, args)], capture_output=True, env={**os.environ, "BENTO_HOME": str(home)}, check=False,
+        preexec_fn=not_almighty,
+    )  # fmt: skip
+    assert before == {path: path.stat().st_mtime_ns for path in [*home.rglob("*"), home]}
+    for path in paths:
+        path.chmod(0o700)
+    line = one_line(result, 6)
+    assert "BENTO_HOME" in line
+    assert str(home) in line
 
 
 @pytest.mark.parametrize("content", [b"", b"no database at all, but long enough to be one " * 50])
@@ -347,3 +369,31 @@ def test_a_question_is_asked_on_a_terminal_and_no_means_no(tmp_path):
     assert process.returncode == 0
     assert b"nothing was deleted" in said
     assert bento("jobs", "show", "a", home=home).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("guest", "options", "code", "message"),
+    [
+        ("panic", [], 3, "panicked"),
+        ("bigint2_call", [], 5, "bigint"),
+        ("hello", ["--memory", "1M"], 6, "--memory"),
+        ("hello", ["--memory", "much"], 2, "--memory"),
+        ("fibonacci", ["--max-cycles", "1000"], 3, "cycle limit"),
+    ],
+)
+def test_an_estimate_of_what_cannot_be_proved(tmp_path, guest, options, code, message):
+    folder = GUESTS / guest
+    given = ["--input", folder / "input.bin"] if (folder / "input.bin").exists() else []
+    line = one_line(bento("estimate", folder / f"{guest}.elf", *given, *options, home=tmp_path / "home"), code)
+    assert message in line
+    assert not (tmp_path / "home").exists()
+
+
+def test_an_estimate_makes_no_job(tmp_path):
+    keep_calibration(tmp_path, {"poseidon2_ns": 200.0, "lde_ns_per_cell": 2.0, "warm_start_seconds": 1.0})
+    result = bento("estimate", GUESTS / "hello/hello.elf", "--jobs", "2", home=tmp_path)
+    lines = dict(line.split(None, 1) for line in result.stdout.decode().splitlines())
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert set(lines) == {"image", "exit", "cycles", "time", "memory", "disk", "receipt", "earlier"}
+    assert "1,778 in 1 segment" in lines["cycles"]
+    assert [path.name for path in tmp_path.iterdir()] == ["speed.json"]
