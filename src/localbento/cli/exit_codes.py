@@ -95,7 +95,8 @@ def page() -> str:
     lines += [
         "",
         "`bento status JOB --watch` ends as the job does: 0 when it is done, with the code of its error when it "
-        f"failed, {EXIT_INTERRUPTED} when it was cancelled. Without `--watch` looking at a failed job is 0.",
+        f"failed, {EXIT_INTERRUPTED} when it was cancelled, {HostError.exit_code} when nobody works on it. "
+        "Without `--watch` looking at a failed job is 0.",
         "",
         "From Python the same classes are raised: `localbento.errors.UsageError` and so on; each has its code as "
         "`exit_code`.",

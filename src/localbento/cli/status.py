@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from localbento.cli import complete, describing, options, show
+from localbento.errors import HostError
 
 if TYPE_CHECKING:
     from localbento.api.views import JobView
 
 POLL_SECONDS = 0.5
+STOPPED_SECONDS = 15.0
+"""So long nobody may work on a job before there is nothing to watch; a process that was just started needs some."""
 ENDED_SHOWN = 5
 
 Watch = Annotated[bool, typer.Option("--watch", help="Go on showing until the job, or all jobs, have ended.")]
@@ -30,7 +33,8 @@ OptionalJob = Annotated[
 def status(job: OptionalJob = None, watch: Watch = False, as_json: options.Json = False) -> None:
     """Show what jobs do: cycles, segments by state, running tasks with their step.
 
-    With --watch and a JOB the exit code is the job's: 0 done, that of its error if it failed, 130 cancelled.
+    With --watch and a JOB the exit code is the job's: 0 done, that of its error if it failed, 130 cancelled; and 6 if
+    nobody works on it.
     With --watch and --json there is an object on a line of its own whenever something changes.
     """
     look = _looker(job)
@@ -56,6 +60,7 @@ def _until_all_ended(look: "Callable[[], list[JobView]]", *, one: bool, as_json:
     """Jobs at short intervals, shown whenever they differ, until none is left that goes on."""
     live = None if as_json or not show.stdout_terminal() else _live()
     shown: Any = None
+    alone = time.monotonic()
     try:
         while True:
             jobs = look()
@@ -72,10 +77,20 @@ def _until_all_ended(look: "Callable[[], list[JobView]]", *, one: bool, as_json:
                     print("\n".join(key) or "no jobs", flush=True)
             if ended:
                 return
+            if any(job.activity.value in ("working", "waiting") for job in jobs):
+                alone = time.monotonic()
+            elif time.monotonic() - alone > STOPPED_SECONDS:
+                if one:
+                    raise HostError(_nobody(jobs[0]))
+                return
             time.sleep(POLL_SECONDS)
     finally:
         if live is not None:
             live.stop()
+
+
+def _nobody(job: "JobView") -> str:
+    return f"job {job.short_id}: nobody works on it; go on with: bento jobs resume {job.short_id}"
 
 
 def _live() -> Any:

@@ -260,6 +260,23 @@ def test_watching_ends_with_the_job_and_its_exit_code(full, bento, monkeypatch):
     assert last.startswith("dddd0005 cancelled")
 
 
+def test_watching_what_nobody_works_on_ends(home, bento, monkeypatch):
+    homes.make(home, [homes.STOPPED])
+    now = [0.0]
+
+    def nap(seconds):
+        now[0] += seconds
+
+    monkeypatch.setattr(status_command.time, "sleep", nap)
+    monkeypatch.setattr(status_command.time, "monotonic", lambda: now[0])
+    code, out, err = bento("status", "c", "--watch")
+    assert code == 6
+    assert out.startswith("cccc0004 stopped")
+    assert "bento jobs resume cccc0004" in err
+    assert now[0] > 10
+    assert bento("status", "--watch")[0] == 0
+
+
 def test_watching_in_json_is_an_object_a_line(full, bento, monkeypatch):
     monkeypatch.setattr(status_command.time, "sleep", lambda _: api_jobs.cancel_job("d"))
     lines = [json.loads(line) for line in bento("status", "d", "--watch", "--json")[1].splitlines()]
