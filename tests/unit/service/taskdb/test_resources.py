@@ -64,6 +64,18 @@ def test_a_task_that_does_not_fit_is_passed_over_and_comes_first_when_it_does(ma
     assert claim_all(made, pool, memory_limit=4 * GIB) == ["1"]
 
 
+def test_a_task_of_too_many_cores_is_passed_over(made):
+    made.job(tasks={"0": {"cores": 3}, "1": {"cores": 2}, "2": {"cores": 1}})
+    assert claim_all(made, made.pool(), cores_limit=4) == ["0", "2"]
+
+
+def test_a_stream_without_a_task_of_few_cores_does_not_hide_another(made, db):
+    made.job(tasks={"0": {"cores": 3}})
+    other = db.create_stream("CPU", 0, 1.0, "user2")
+    job = db.create_job(other, None, 0, 100, "user2", cores=1)
+    assert made.claim(made.pool(), cores_limit=2).job_id == job
+
+
 def test_a_stream_without_a_fitting_task_does_not_hide_another(made, db):
     """Given the best stream with a large task only, when a small pool asks, then it gets a task of the next stream."""
     made.job(tasks=proofs(9 * GIB))
