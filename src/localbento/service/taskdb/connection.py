@@ -19,9 +19,10 @@ from localbento.service.taskdb.statements import statements
 
 OLDEST_SQLITE: Final = (3, 35, 0)
 """RETURNING."""
-FIRST_NAP: Final = 0.0005
+FIRST_NAP: Final = 0.001
 LONGEST_NAP: Final = 0.02
-"""PERF: SQLite's own back-off sleeps up to 100 ms and leaves the lock idle; writes take about 0.1 ms."""
+"""PERF: with 8 processes a claim and its report cost 0.2 ms of CPU.  Naps of 0.2 to 2 ms triple that; SQLite's own, of
+up to 100 ms, leave the lock idle and let single calls wait three times as long (tests/benchmarks/bench_taskdb.py)."""
 
 
 class Connected:

@@ -165,6 +165,25 @@ def test_a_silent_pool_loses_its_tasks_and_learns_so(made, db):
     assert made.claim(pool).task_id == "b"
 
 
+def test_a_pool_that_is_not_silent_loses_nothing(made, db):
+    job, silent, live = made.job("a", "b"), made.pool(lease=10), made.pool(pid=2, lease=1000)
+    assert (made.claim(silent).task_id, made.claim(live).task_id) == ("a", "b")
+    made.clock.advance(11)
+    assert db.reap(lambda row: True) == [(job, "a", 1)]
+    assert db.heartbeat(live) == []
+    assert made.states(job) == {"init": "done", "a": "ready", "b": "running"}
+
+
+def test_silence_as_long_as_the_timeout_is_not_too_long(made, db):
+    job, pool = made.job("a"), made.pool(lease=1000)
+    made.claim(pool)
+    made.clock.advance(10)
+    assert db.requeue_tasks(100) == 0
+    made.clock.advance(0.001)
+    assert db.requeue_tasks(100) == 1
+    assert db.task_state(job, "a") is TaskState.FAILED
+
+
 def test_a_lease_that_ends_just_now_is_still_good(made, db):
     made.job("a")
     made.claim(made.pool(lease=30))
