@@ -16,7 +16,9 @@ def doctor(
     quick: Annotated[bool, typer.Option("--quick", help="Leave out the speed test of some ten seconds.")] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Check this machine: processor, memory, disk, programs, kernels, database, store, speed.
+    """Check this machine.
+
+    Processor, cores, memory, home and disk, node, snarkjs, kernels, task database, store, speed.
 
     Each line says ok, warn or fail, and what to do.  Exit code 6 if one fails.
     """

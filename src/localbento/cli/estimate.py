@@ -27,7 +27,9 @@ def estimate(
     max_cycles: options.MaxCycles = None,
     as_json: options.Json = False,
 ) -> None:
-    """Execute a guest and say what proving it will take: time, memory, disk.  Nothing is proved.
+    """Say what proving a guest will take; nothing is proved.
+
+    The guest is executed and cut into segments; time, memory and disk are then known well enough.
 
     The first time on a machine its speed is measured, some five seconds.
     """

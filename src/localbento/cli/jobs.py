@@ -89,7 +89,10 @@ def logs(
     guest: Annotated[bool, typer.Option("--guest", help="What the guest printed, byte for byte, instead.")] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Print what happened to a job: submission, proofs, failures, crashes; and the end of what failed tasks said."""
+    """Print what happened to a job.
+
+    Submission, proofs, failures, crashes; and the end of what failed tasks said.
+    """
     from localbento.api import jobs
     from localbento.errors import UsageError
 
@@ -154,9 +157,9 @@ def resume(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Go on with a job as `bento prove` would: only what is not proved yet is done.
+    """Go on with a job where it stopped.
 
-    Of a job that is done the receipt is written again.
+    As `bento prove` would: only what is not proved yet is done.  Of a job that is done the receipt is written again.
     """
     from localbento.api.jobs import show_job as find
 
@@ -176,7 +179,10 @@ def retry(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Try a job again that failed or was cancelled: its failed tasks start anew, what is proved stays proved."""
+    """Try a job again that failed or was cancelled.
+
+    Its failed tasks start anew, what is proved stays proved.
+    """
     from localbento.api.jobs import require_retryable
 
     found = require_retryable(job)
@@ -240,7 +246,10 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Remove a job with its receipt and everything that only it needs."""
+    """Remove a job with all that only it needs.
+
+    Its receipt goes, too; copies that were written to files stay.
+    """
     from localbento.api import jobs
     from localbento.errors import UsageError
 

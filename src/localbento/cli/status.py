@@ -22,7 +22,7 @@ Watch = Annotated[bool, typer.Option("--watch", help="Go on showing until the jo
 OptionalJob = Annotated[
     str | None,
     typer.Argument(
-        metavar="[JOB]",
+        metavar="JOB",
         help="A job's id or its beginning; without one: all that have not ended, and the last that have.",
         show_default=False,
         autocompletion=complete.jobs,
@@ -31,7 +31,9 @@ OptionalJob = Annotated[
 
 
 def status(job: OptionalJob = None, watch: Watch = False, as_json: options.Json = False) -> None:
-    """Show what jobs do: cycles, segments by state, running tasks with their step.
+    """Show what jobs do.
+
+    Cycles executed, segments by state, running tasks with their step.
 
     With --watch and a JOB the exit code is the job's: 0 done, that of its error if it failed, 130 cancelled; and 6 if
     nobody works on it.

@@ -16,7 +16,10 @@ def gc(
     ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Remove what no job and no image needs, and what killed processes left behind."""
+    """Remove what no job and no image needs.
+
+    What killed processes left behind goes, too.
+    """
     from localbento.api import store
 
     found = store.collect_garbage(dry_run=dry_run, everything=everything)

@@ -31,7 +31,9 @@ def bento(monkeypatch, capsys):
 
     def run(*args, stdin=None):
         monkeypatch.setattr(sys, "argv", ["bento", *map(str, args)])
+        # This process is pytest's: its signals and its main module are not the command's to change.
         monkeypatch.setattr(command.signal, "signal", lambda *_: None)
+        monkeypatch.setattr(command, "_hide_main_module", lambda: None, raising=False)
         if stdin is not None:
             monkeypatch.setattr(sys, "stdin", stdin)
         with pytest.raises(SystemExit) as ended:
