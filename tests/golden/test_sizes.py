@@ -9,11 +9,20 @@ from pathlib import Path
 import pytest
 
 from localbento.circuits.rv32im import machine
-from localbento.circuits.rv32im.costs import HEIGHT_CELLS, chip_size, committed_cells, opened_width, size_table
+from localbento.circuits.rv32im.costs import (
+    HEIGHT_CELLS,
+    chip_size,
+    committed_cells,
+    opened_width,
+    pinned_sizes,
+    size_table,
+)
+from localbento.circuits.rv32im.keys import profile_outline
 from localbento.circuits.rv32im.profiles import MAX_HEIGHTS, choose_profile, parse, profiles
 from localbento.errors import ProvingError
 from localbento.stark.params import S100
 from localbento.stark.shape import make_shape
+from localbento.tasks.memory import predict_task_bytes
 
 GOLDEN = Path(__file__).resolve().parents[2] / "fixtures" / "golden" / "sizes.json"
 
@@ -34,6 +43,22 @@ def sizes():
 
 def test_sizes_are_the_golden_ones():
     assert sizes() == json.loads(GOLDEN.read_text()), "run python tests/golden/test_sizes.py"
+
+
+def test_pinned_sizes_are_those_of_the_recorded_chips():
+    recorded = {name: chip_size(name) for name in machine.CHIPS}
+    assert dict(pinned_sizes()) == recorded, "run python fixtures/make_keys.py --sizes"
+
+
+def test_an_outline_is_what_the_shape_of_the_recorded_chips_has():
+    for profile in profiles():
+        shape, sketch = make_shape(profile.system, S100, profile.system_heights), profile_outline(profile.number)
+        assert (sketch.params, sketch.layers) == (shape.params, shape.layers)
+        for tree in ("fixed_tree", "main_tree", "bus_tree", "quotient_tree"):
+            assert getattr(sketch, tree) == getattr(shape, tree)
+        for mine, full in zip(sketch.heights, shape.heights, strict=True):
+            assert (mine.log_rows, mine.widths, mine.functions) == (full.log_rows, full.widths, full.functions)
+        assert predict_task_bytes(sketch, 2) == predict_task_bytes(shape, 2)
 
 
 @pytest.mark.parametrize("name", LIMITS)

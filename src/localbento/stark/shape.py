@@ -49,14 +49,10 @@ class ChipShape:
 
 
 @dataclass(frozen=True, eq=False)
-class HeightShape:
-    """All chips of one height: they share a running sum, a quotient and a mask.
-
-    `fixed` and `main` are cells of a row, `helpers` columns over F of five cells each.
-    """
+class HeightWidths:
+    """How wide the rows of a height are.  `fixed` and `main` are cells, `helpers` columns over F of five cells each."""
 
     log_rows: int
-    chips: tuple[ChipShape, ...]
     fixed: int
     main: int
     helpers: int
@@ -81,6 +77,13 @@ class HeightShape:
     def functions(self) -> int:
         """B_h, functions in the batch: the mask (number 0), those opened at z, S at g·z (the last)."""
         return 1 + self.opened + 1
+
+
+@dataclass(frozen=True, eq=False)
+class HeightShape(HeightWidths):
+    """All chips of one height: they share a running sum, a quotient and a mask."""
+
+    chips: tuple[ChipShape, ...]
 
     @property
     def row_constraints(self) -> int:
@@ -162,14 +165,11 @@ class LayerShape:
 
 
 @dataclass(frozen=True, eq=False)
-class Shape:
-    """The form of every proof of one circuit at one vector of heights."""
+class Outline:
+    """The sizes of every proof of one circuit at one vector of heights: what needs no look into its chips."""
 
-    system: System
     params: ParameterSet
-    log_heights: tuple[int, ...]
-    heights: tuple[HeightShape, ...]
-    chips: tuple[ChipShape, ...]
+    heights: tuple[HeightWidths, ...]
     fixed_tree: TreeShape | None
     main_tree: TreeShape
     bus_tree: TreeShape
@@ -180,6 +180,16 @@ class Shape:
     def tallest(self) -> int:
         """H."""
         return self.heights[0].log_rows
+
+
+@dataclass(frozen=True, eq=False)
+class Shape(Outline):
+    """The form of every proof of one circuit at one vector of heights."""
+
+    heights: tuple[HeightShape, ...]
+    system: System
+    log_heights: tuple[int, ...]
+    chips: tuple[ChipShape, ...]
 
     @cached_property
     def by_height(self) -> dict[int, HeightShape]:
@@ -291,21 +301,31 @@ def make_shape(system: System, params: ParameterSet, log_heights: tuple[int, ...
         )
         for log_rows, members in sorted(by_height.items(), reverse=True)
     )
+    sizes = outline(params, heights)
+    return Shape(
+        params, heights, sizes.fixed_tree, sizes.main_tree, sizes.bus_tree, sizes.quotient_tree, sizes.layers,
+        system, log_heights, tuple(chips),
+    )  # fmt: skip
+
+
+def outline(params: ParameterSet, heights: tuple[HeightWidths, ...]) -> Outline:
+    """The sizes that follow from those of each height, tallest first.
+
+    Raises: ValueError if there is no main column.
+    """
     trees = [_column_tree(name, i, heights, params) for i, name in enumerate(TREE_NAMES)]
     fixed_tree, main_tree, bus_tree, quotient_tree = trees
     if main_tree is None or bus_tree is None or quotient_tree is None:
-        msg = f"{system.name}: a system needs at least one main column"
+        msg = "a system needs at least one main column"
         raise ValueError(msg)
-    return Shape(
-        system, params, log_heights, heights, tuple(chips), fixed_tree, main_tree, bus_tree, quotient_tree,
-        make_layers([h.log_rows for h in heights], params),
-    )  # fmt: skip
+    layers = make_layers([h.log_rows for h in heights], params)
+    return Outline(params, heights, fixed_tree, main_tree, bus_tree, quotient_tree, layers)
 
 
 TREE_NAMES = ("preprocessed", "main", "bus", "quotient")
 
 
-def _column_tree(name: str, number: int, heights: tuple[HeightShape, ...], params: ParameterSet) -> TreeShape | None:
+def _column_tree(name: str, number: int, heights: tuple[HeightWidths, ...], params: ParameterSet) -> TreeShape | None:
     present = [h for h in heights if h.widths[number]]
     if not present:
         return None

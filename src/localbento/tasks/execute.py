@@ -124,12 +124,12 @@ def fitting_profiles(memory_bytes: int, threads: int) -> tuple[tuple["Profile", 
 
     Raises: HostError if not even the smallest fits.
     """
-    from localbento.circuits.rv32im.keys import profile_shape
+    from localbento.circuits.rv32im.keys import profile_outline
     from localbento.circuits.rv32im.profiles import profiles
     from localbento.tasks.memory import predict_task_bytes
 
     known = sorted(profiles(), key=lambda p: p.cells)
-    needs = {p.name: predict_task_bytes(profile_shape(p.number), threads) for p in known}
+    needs = {p.name: predict_task_bytes(profile_outline(p.number), threads) for p in known}
     fitting = tuple(p for p in known if needs[p.name] <= memory_bytes)
     if not fitting:
         least = known[0]

@@ -3,14 +3,14 @@
 from typing import Final
 
 from localbento.stark.prover.memory import predict_peak_bytes
-from localbento.stark.shape import Shape
+from localbento.stark.shape import Outline
 
 PROCESS_BYTES: Final = 256 << 20
 """Interpreter, libraries and compiled kernels of a warm worker, with the replay of a segment."""
 WORD: Final = 4
 
 
-def predict_task_bytes(shape: Shape, threads: int) -> int:
+def predict_task_bytes(shape: Outline, threads: int) -> int:
     """The peak of a worker that proves a segment of this shape.
 
     Beside the proof: the chips' columns as the witness makes them (4 bytes a cell), and the proving key, whose

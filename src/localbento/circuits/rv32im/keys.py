@@ -10,11 +10,12 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from localbento.circuits.rv32im.costs import height_widths
 from localbento.circuits.rv32im.profiles import Profile, profiles
 from localbento.errors import Reason, VerificationError
 from localbento.stark.keygen import VerifyingKey
 from localbento.stark.params import S100
-from localbento.stark.shape import Shape, make_shape
+from localbento.stark.shape import Outline, make_shape, outline
 
 
 @cache
@@ -37,13 +38,13 @@ def profile_of(number: int) -> Profile:
 
 
 @cache
-def profile_shape(number: int) -> Shape:
-    """The form of the proofs of the profile with this number: all of its key but the pinned numbers.
+def profile_outline(number: int) -> Outline:
+    """The sizes of the proofs of the profile with this number, without a look into its chips.
 
     Raises: VerificationError(UNKNOWN_CIRCUIT) if there is none.
     """
     profile = profile_of(number)
-    return make_shape(profile.system, S100, profile.system_heights)
+    return outline(S100, height_widths(profile.copies, profile.log_heights))
 
 
 @cache
@@ -52,6 +53,8 @@ def verifying_key(number: int) -> VerifyingKey:
 
     Raises: VerificationError(UNKNOWN_CIRCUIT) if there is none.
     """
-    numbers = pinned()[profile_of(number).name]
+    profile = profile_of(number)
+    shape = make_shape(profile.system, S100, profile.system_heights)
+    numbers = pinned()[profile.name]
     cap = tuple(tuple(digest) for digest in numbers["fixed_cap"])
-    return VerifyingKey(profile_shape(number), cap, tuple(numbers["static_digest"]), tuple(numbers["circuit_digest"]))
+    return VerifyingKey(shape, cap, tuple(numbers["static_digest"]), tuple(numbers["circuit_digest"]))

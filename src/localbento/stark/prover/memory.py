@@ -6,7 +6,7 @@ The function follows `protocol.py` step by step: what is held, and what is neede
 from collections.abc import Sequence
 
 from localbento.stark.params import EXTENSION_DEGREE
-from localbento.stark.shape import HeightShape, Shape, TreeShape
+from localbento.stark.shape import HeightWidths, Outline, TreeShape
 from localbento_kernels.cpu.tiles import LANES, tiles_for
 
 WORD = 4
@@ -19,7 +19,7 @@ BASE_BYTES = 8 << 20
 """What does not depend on the shape: scratch of all threads, code, small arrays."""
 
 
-def predict_peak_bytes(shape: Shape, threads: int = 1) -> int:
+def predict_peak_bytes(shape: Outline, threads: int = 1) -> int:
     """Bytes at the peak of a proof, beside the proving key and the given columns."""
     heights, log_blowup = shape.heights, shape.params.log_blowup
 
@@ -66,12 +66,12 @@ def predict_peak_bytes(shape: Shape, threads: int = 1) -> int:
     return max(peaks) + tables + BASE_BYTES
 
 
-def _chunk_bytes(height: HeightShape) -> int:
+def _chunk_bytes(height: HeightWidths) -> int:
     """Chunks as tiles, and one chunk and the mask as plain columns on the way there."""
     return (ROW * tiles_for(height.widths[3]) + 4 * ELEMENT) << height.log_rows
 
 
-def _layers_peak(shape: Shape, words: int) -> int:
+def _layers_peak(shape: Outline, words: int) -> int:
     peaks: Sequence[int] = [words]
     committed = 0
     for layer in shape.layers:
