@@ -101,3 +101,7 @@ class VerificationError(LocalBentoError):
         super().__init__(f"{reason.value}: {detail}" if detail else reason.value)
         self.reason = reason
         self.detail = detail
+
+    def __reduce__(self) -> tuple[type["VerificationError"], tuple[Reason, str]]:
+        """How it travels between processes: an exception is otherwise made anew from its message alone."""
+        return type(self), (self.reason, self.detail)

@@ -15,7 +15,7 @@ from localbento.errors import UsageError
 
 if TYPE_CHECKING:
     from localbento.service.home import Home
-    from localbento.service.taskdb.rows import JobRow, PoolRow, TaskRow, TaskState
+    from localbento.service.taskdb.rows import JobRow, TaskRow, TaskState
 
 INIT: Final = "init"
 GUEST_LOG: Final = "guest_log"
@@ -131,11 +131,21 @@ def require_retryable(job: str, *, home: Path | None = None) -> JobView:
     found = show_job(job, home=home)
     if found.state in ("failed", "cancelled"):
         return found
-    hint = (
-        "bento jobs resume goes on with it" if found.state == "running" else "its receipt is there: bento jobs resume"
-    )
+    hint = "bento jobs resume goes on with it"
+    if found.state == "done":
+        lost = _lost_result(found.id, home)
+        hint = (
+            f"but {lost}: the same 'bento prove' makes it again" if lost else "its receipt is there: bento jobs resume"
+        )
     msg = f"job {found.short_id}: expected one that failed or was cancelled, found it {found.state}; {hint}"
     raise UsageError(msg)
+
+
+def _lost_result(job: str, home: Path | None) -> str | None:
+    from localbento.service.jobs import lost_result
+
+    with opened(home) as place:
+        return None if place is None else lost_result(place, job)
 
 
 def delete_job(job: str, *, home: Path | None = None) -> Deleted:
@@ -176,15 +186,9 @@ def opened(home: Path | None) -> "Iterator[Home | None]":
 
 def _live_pools(place: "Home") -> set[int]:
     """Pools whose process is there."""
+    from localbento.service.home import is_alive
+
     return {pool.id for pool in place.db.list_pools() if is_alive(pool)}
-
-
-def is_alive(pool: "PoolRow") -> bool:
-    """Whether the process that leads a pool is there, in this boot of the machine."""
-    from localbento.service.home import process_start
-    from localbento.service.taskdb.clock import boot_id
-
-    return pool.boot_id == boot_id() and process_start(pool.pid) == pool.process_start
 
 
 def _listed(place: "Home", row: "JobRow", alive: set[int]) -> JobView:

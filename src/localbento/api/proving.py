@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Unpack
 from localbento import __version__
 from localbento.api.options import ProveOptions, RequestOptions
 from localbento.api.results import Progress, ProgressEvent, ProofResult, Receipt, TaskProgress
-from localbento.errors import Interrupted, UsageError
+from localbento.errors import HostError, Interrupted, UsageError, VerificationError
 
 if TYPE_CHECKING:
     from localbento.circuits.rv32im.profiles import Profile
@@ -81,10 +81,14 @@ def prove_program(
         allow_exit=allow_exit, seed=seed, receipt=receipt, name=name, resources=resources,
     )  # fmt: skip
     with _home(home) as place:
-        from localbento.service.jobs import submit
+        from localbento.service.jobs import forget_refused, submit
 
-        job = submit(place, request, fresh=fresh)
-        return _work(place, job.job_id, resources, progress, kept=home is not None)
+        job = submit(place, request, fresh=fresh).job_id
+        try:
+            return _work(place, job, resources, progress, kept=home is not None)
+        except (UsageError, VerificationError):
+            forget_refused(place, job)
+            raise
 
 
 def submit_job(
@@ -192,38 +196,44 @@ def _resources(jobs: int | None, memory_bytes: int | None) -> "Resources":
 
 def _work(home: "Home", job_id: str, resources: "Resources", progress: Progress | None, *, kept: bool) -> ProofResult:
     """Run an engine until the job has ended, and hand out its result."""
-    from localbento.service.engine import Engine
-    from localbento.service.jobs import INIT
-    from localbento.service.taskdb.rows import JobState, TaskState
-
-    job = home.db.get_job(job_id)
-    if job.state is JobState.DONE:
-        return job_result(home, job_id, (job.finished_at or job.created_at) - job.created_at, reused=True)
     started = time.perf_counter()
     try:
+        from localbento.service.engine import Engine
+        from localbento.service.jobs import settle
+        from localbento.service.taskdb.rows import JobState
+
+        job = home.db.get_job(job_id)
+        if job.state is JobState.DONE:
+            settle(home, job_id)
+            return job_result(home, job_id, max(0.0, (job.finished_at or 0.0) - job.created_at), reused=True)
         Engine(home, job_id, resources).run(_reporter(progress))
+        return job_result(home, job_id, time.perf_counter() - started)
     except KeyboardInterrupt:
         if not kept:
             raise
         short = job_id[:8]
         msg = f"interrupted: job {short} keeps what is done; go on with: bento jobs resume {short}"
         raise Interrupted(msg) from None
-    except UsageError:
-        if home.db.task_state(job_id, INIT) is TaskState.FAILED:
-            # There is nothing to resume in a request that cannot be carried out.
-            home.db.delete_job(job_id)
-        raise
-    return job_result(home, job_id, time.perf_counter() - started)
 
 
 def job_result(home: "Home", job_id: str, seconds: float, *, reused: bool = False) -> ProofResult:
     """The result of a job that is done; `seconds` are those of this call's work, or of the work if `reused`.
 
-    Raises: HostError if its receipt is no longer there.
+    Raises: HostError if its receipt is no longer there; Interrupted if the job was deleted meanwhile.
     """
     from localbento.claim.exit_code import ExitCode
+    from localbento.service.jobs import lost_result
 
     db = home.db
+    if (lost := lost_result(home, job_id)) is not None:
+        if not db.get_tasks(job_id):
+            msg = f"job {job_id[:8]} was deleted meanwhile; the same bento prove makes it anew"
+            raise Interrupted(msg)
+        msg = (
+            f"job {job_id[:8]}: {lost}, and what it was made of is not kept after the end; "
+            "the same 'bento prove' (guest, input, options) makes it again"
+        )
+        raise HostError(msg)
     receipt = Receipt.from_bytes(home.store.get(db.task_outputs(job_id, "finalize")["receipt"]))
     executed = db.get_task_output(job_id, "init")
     verified = db.get_task_output(job_id, "verify 0")
@@ -234,7 +244,8 @@ def job_result(home: "Home", job_id: str, seconds: float, *, reused: bool = Fals
         for step, spent in facts["steps"].items():
             steps[step] = steps.get(step, 0.0) + spent
     job = db.get_job(job_id)
-    whole = (job.finished_at or 0.0) - job.created_at if job.finished_at else seconds
+    # By the wall clock, which may have been set back meanwhile.
+    whole = max(0.0, job.finished_at - job.created_at) if job.finished_at else seconds
     return ProofResult(
         receipt=receipt,
         image_id=bytes.fromhex(executed["image_id"]),
@@ -243,7 +254,7 @@ def job_result(home: "Home", job_id: str, seconds: float, *, reused: bool = Fals
         cycles=sum(facts["cycles"] for facts in proofs),
         segments=len(proofs),
         seconds=seconds,
-        proving_seconds=whole - verified["seconds"],
+        proving_seconds=max(0.0, whole - verified["seconds"]),
         receipt_bytes=len(receipt.to_bytes()),
         provable_bits=verified["provable_bits"],
         peak_bytes=max(facts["peak_bytes"] for facts in proofs),

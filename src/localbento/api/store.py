@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from localbento.api.jobs import is_alive, opened
+from localbento.api.jobs import opened
 from localbento.api.views import ImageView
 from localbento.errors import HostError, UsageError
 
@@ -38,6 +38,7 @@ def add_image(program: bytes, name: str, *, home: Path | None = None) -> ImageVi
             raise UsageError(msg)
         stored = place.store.put(program)
         place.db.add_image(image_id, stored.digest, stored.size, name)
+        place.store.put(program)  # a collection may have come between the two
         return next(_view(row) for row in place.db.list_images() if row.image_id == image_id)
 
 
@@ -126,6 +127,8 @@ def collect_garbage(*, dry_run: bool = False, everything: bool = False, home: Pa
 
     Raises: HostError.
     """
+    from localbento.service.home import is_alive
+    from localbento.service.jobs import settle_all
     from localbento.service.upkeep import GRACE_SECONDS
     from localbento.service.upkeep import collect_garbage as collect
 
@@ -133,8 +136,10 @@ def collect_garbage(*, dry_run: bool = False, everything: bool = False, home: Pa
         if place is None:
             return Collection(dry_run, 0, 0, 0, 0)
         if not dry_run:
-            # A parent that was killed would keep young garbage from going for as long as nobody else comes by.
+            # A parent that was killed would keep young garbage from going for as long as nobody else comes by, and
+            # a job that it had just finished from letting go of its secret.
             place.db.reap(is_alive)
+            settle_all(place)
         found = collect(place.db, place.store, 0.0 if everything else GRACE_SECONDS, dry_run)
         logs = list(_orphaned_logs(place))
         size = sum(path.stat().st_size for path in logs)

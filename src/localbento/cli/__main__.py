@@ -4,6 +4,7 @@ import gc
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -76,16 +77,17 @@ def main() -> None:
     # seven hundred new ones is a tenth of its time.
     gc.set_threshold(50_000, 20, 100)
     _hide_main_module()
-    signal.signal(signal.SIGTERM, _terminated)
+    _open_missing_streams()
+    _listen_to_signals()
     try:
         code = app(standalone_mode=False)
     except LocalBentoError as error:
         _say(str(error) if error.exit_code == EXIT_INTERRUPTED else f"error: {error}")
-        sys.exit(error.exit_code)
+        sys.exit(_interrupted() if error.exit_code == EXIT_INTERRUPTED else error.exit_code)
     except typer.Exit as ended:
         sys.exit(ended.exit_code)
     except typer.Abort:
-        sys.exit(EXIT_INTERRUPTED)
+        sys.exit(_interrupted())
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
     except BrokenPipeError:
@@ -103,7 +105,8 @@ def main() -> None:
         code = getattr(error, "exit_code", 2)
     # Typer hands an interruption back as the exit code of the command.
     if code == EXIT_INTERRUPTED:
-        _say("interrupted: nothing was left behind; run the same command to start again")
+        _say("interrupted; the same command starts again, or goes on with its job")
+        code = _interrupted()
     if code == EXIT_BROKEN_PIPE:
         # Keep Python from complaining about the pipe while it shuts down.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -120,13 +123,47 @@ def _hide_main_module() -> None:
     vars(started).pop("__file__", None)
 
 
-def _terminated(signum: int, frame: object) -> None:
-    """End by the usual way out, so that workers and files of the job go, too."""
-    sys.exit(EXIT_TERMINATED)
+_signals: list[int] = []
+"""Those that have asked us to end."""
+
+
+def _listen_to_signals() -> None:
+    """End by the usual way out when asked, so that workers and files go and the job says how to resume; then at once.
+
+    Asked by Ctrl-C, by SIGTERM, or because the terminal was closed; what we were started to ignore stays ignored.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _asked_to_end)
+
+
+def _asked_to_end(signum: int, frame: object) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is _asked_to_end:
+            signal.signal(number, signal.SIG_DFL)
+    _signals.append(signum)
+    raise KeyboardInterrupt
+
+
+def _interrupted() -> int:
+    """The exit code of an interruption."""
+    return EXIT_TERMINATED if _signals and _signals[0] != signal.SIGINT else EXIT_INTERRUPTED
+
+
+def _open_missing_streams() -> None:
+    """Started with stdin, stdout or stderr closed, the next file or pipe that is opened would take its place."""
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(descriptor, "w" if descriptor else "r", closefd=False))  # noqa: SIM115
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr)
+    with suppress(OSError):  # the terminal may be gone, or the disk full that holds our log
+        print(line, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -107,8 +107,13 @@ class Progress:
 
 
 def _line(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    try:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+    except BrokenPipeError:
+        raise
+    except OSError:
+        return  # a log on a full disk, a terminal that was closed: no reason to stop proving
 
 
 def stderr_console() -> "Console":

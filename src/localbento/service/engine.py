@@ -8,18 +8,19 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal
+from contextlib import suppress
+from typing import Final, Literal
 
-from localbento import errors
-from localbento.errors import HostError, Interrupted, LocalBentoError
-from localbento.service.home import Home, process_start
-from localbento.service.jobs import INIT
+from localbento.errors import HostError, Interrupted
+from localbento.service.healing import InputLost, heal
+from localbento.service.home import Home, is_alive, process_start
+from localbento.service.jobs import INIT, SECRET, failure_of, settle
 from localbento.service.kinds import KINDS, STREAMS, Kind
-from localbento.service.planning import FINALIZE, SECRET, SEGMENT, Planning
-from localbento.service.state import EngineState, Held, Pace, Resources, RunningTask
+from localbento.service.planning import SEGMENT, Planning, inputs_of
+from localbento.service.state import EngineState, Held, Pace, Resources, RunningTask, gib, told
 from localbento.service.taskdb.clock import boot_id
-from localbento.service.taskdb.errors import NotFoundError
-from localbento.service.taskdb.rows import ClaimedTask, JobState, PoolRow, TaskState
+from localbento.service.taskdb.errors import ConflictError, NotFoundError
+from localbento.service.taskdb.rows import ClaimedTask, JobRow, JobState, TaskState
 from localbento.service.worker.messages import Done, Emitted, Event, Failed, Lost, Step, Task
 from localbento.service.worker.pool import Pool
 
@@ -31,7 +32,7 @@ MOST_WAITING_SEGMENTS: Final = 50
 GRACE_SECONDS: Final = 2.0
 """How long an object that nothing refers to stays: somebody else may be about to refer to the same bytes."""
 CRASHES: Final = 3
-HEALS: Final = 3
+HEALS: Final = 5
 """So often an engine makes lost objects again; more, and the disk needs looking after."""
 NEARLY_DONE: Final = 0.6
 """A running proof that has used this share of the usual time will soon leave its core to the last one."""
@@ -60,54 +61,55 @@ class Engine:
     def run(self, progress: Callable[[EngineState], None]) -> None:
         """Work until the job has ended.  `progress` is called a few times a second.
 
-        Raises: what a task raised; HostError if workers die again and again; Interrupted if the job was cancelled.
+        Raises: what a task raised; HostError if workers die again and again; Interrupted if the job was cancelled or
+            deleted.
         """
         self._register()
         try:
             with Pool(self._home.store.root) as pool:
-                progress(self._state())
-                self._prepare(pool)
-                while self._db.get_job(self._job).state is JobState.RUNNING:
-                    self._look_after(pool)
-                    self._claim(pool)
-                    for event in pool.events(POLL_SECONDS):
-                        self._note(event, pool)
-                    progress(self._state())
+                job = self._work(pool, progress)
+            self._end(job)
+            progress(self._state(final=True))
+        except NotFoundError:
+            if not self._is_deleted():
+                raise
+            msg = f"job {self._job[:8]} was deleted while it was worked on; the same bento prove makes it anew"
+            raise Interrupted(msg) from None
         finally:
-            self._db.unregister_pool(self._pool_id)
-        self._end()
-        progress(self._state(final=True))
+            # What it gives back is given back in any case once our process or our lease has ended.
+            with suppress(HostError):
+                self._db.unregister_pool(self._pool_id)
+
+    def _work(self, pool: Pool, progress: Callable[[EngineState], None]) -> JobRow:
+        """Claim, hand out, listen, until the job has ended; the job as it then was."""
+        progress(self._state())
+        self._prepare(pool)
+        while (job := self._db.get_job(self._job)).state is JobState.RUNNING:
+            self._look_after(pool)
+            self._claim(pool)
+            for event in pool.events(POLL_SECONDS):
+                self._note(event, pool)
+            progress(self._state())
+        return job
 
     # -- what the job comes to
 
-    def _end(self) -> None:
-        job = self._db.get_job(self._job)
+    def _is_deleted(self) -> bool:
+        try:
+            self._db.get_job(self._job)
+        except NotFoundError:
+            return True
+        return False
+
+    def _end(self, job: JobRow) -> None:
+        """Judged by how the job was when we stopped: since then somebody may have set it going again."""
         short = self._job[:8]
         if job.state is JobState.CANCELLED:
             msg = f"job {short} was cancelled; bento jobs resume {short} goes on with it"
             raise Interrupted(msg)
         if job.state is JobState.FAILED:
-            raise self._failure(job.error)
-        self._release_all_but_results()
-
-    def _failure(self, error: str | None) -> LocalBentoError:
-        failed = self._db.get_tasks(self._job, states=[TaskState.FAILED])
-        task = min(failed, key=lambda t: t.updated_at or 0.0, default=None)
-        message = error or "the job failed"
-        kind = getattr(errors, (task and task.error_class) or "", HostError)
-        if not (isinstance(kind, type) and issubclass(kind, LocalBentoError)) or kind is errors.VerificationError:
-            kind = HostError
-        raised: LocalBentoError = kind(message)
-        return raised
-
-    def _release_all_but_results(self) -> None:
-        """What was only needed on the way goes: inputs, the secret, the segments and their proofs."""
-        for task in self._db.get_tasks(self._job):
-            gone = self._db.release_refs(self._job, task.task_id)
-            if task.task_id not in (INIT, FINALIZE):
-                gone += self._db.release_refs(self._job, task.task_id, outputs=True)
-            self._unneeded.update(gone)
-        # At once: the secret is among them.  Who was just about to refer to one of these bytes stores them again.
+            raise failure_of(self._home, job)
+        settle(self._home, self._job)
         self._sweep(0.0)
 
     def _sweep(self, grace_seconds: float) -> None:
@@ -116,23 +118,25 @@ class Engine:
             self._home.store.collect(self._db.referenced, grace_seconds, only=self._unneeded)
             self._unneeded = {digest for digest in self._unneeded if self._home.store.exists(digest)}
 
-    def _heal(self, damaged: str, pool: Pool) -> bool:
-        """Go back to where a lost or damaged object can be made again.  False if it was given to us by the user."""
-        if self._heals == HEALS or damaged in self._db.task_inputs(self._job, INIT).values():
+    def _heal(self, event: Failed, held: Held, pool: Pool) -> bool:
+        """Go back to where lost or damaged objects can be made again.  False if it has happened too often.
+
+        Raises: InputLost.
+        """
+        if self._heals == HEALS:
             return False
         self._heals += 1
-        self._home.store.delete(damaged)
-        names = {FINALIZE, *(t.task_id for t in self._db.get_tasks(self._job) if t.task_id.startswith("verify"))}
-        for task in self._db.get_tasks(self._job):
-            refs = [self._db.task_inputs(self._job, task.task_id), self._db.task_outputs(self._job, task.task_id)]
-            if task.task_id != INIT and any(damaged in roles.values() for roles in refs):
-                names.add(task.task_id)
-        self._unneeded.update(self._db.rewind_job(self._job, names))
-        again = [name for name in (*names, INIT) if name in self._held]
+        found = heal(self._home, self._job, event.task, held.claimed.attempt, lambda: self._look_after(pool))
+        if found is None:
+            return True  # it is not for us to say
+        self._unneeded.update(found.unneeded)
+        again = [name for name in (*found.tasks, INIT) if found.lost and name in self._held]
         pool.kill(again)
         for name in again:
             self._forget(name)
-        self._say("warning", f"object {damaged[:12]} was lost or damaged and is being made again")
+        if found.lost:
+            named = ", ".join(sorted(digest[:12] for digest in found.lost))
+            self._say("warning", f"object {named} was lost or damaged and is being made again")
         return True
 
     def _say(self, level: Literal["warning", "error"], text: str) -> None:
@@ -157,13 +161,14 @@ class Engine:
             mine = {(self._job, name, held.claimed.attempt): name for name, held in self._held.items()}
             found = (mine.get((lease.job_id, lease.task_id, lease.attempt)) for lease in leases)
             lost = {name for name in found if name is not None}
-        late = {name for name, held in self._held.items() if now - held.since > held.claimed.timeout_secs} - lost
+        late = {name for name, held in self._held.items() if now - held.heard > held.claimed.timeout_secs} - lost
         for name in late:
-            self._crashed(name, self._held[name], f"ran longer than {self._held[name].claimed.timeout_secs:.0f} s")
+            limit = self._held[name].claimed.timeout_secs
+            self._crashed(name, self._held[name], f"not a word from its worker for {limit:.0f} s")
         pool.kill(lost | late)
         for name in lost | late:
             self._forget(name)
-        self._db.reap(_is_alive)
+        self._db.reap(is_alive)
         self._sweep(GRACE_SECONDS)
 
     def _register(self) -> None:
@@ -214,8 +219,8 @@ class Engine:
         for task in self._db.get_tasks(self._job, states=[TaskState.READY]):
             if task.memory_bytes > limit:
                 msg = (
-                    f"task {task.task_id}: expected at most {_gib(limit)} (--memory), found that it needs "
-                    f"{_gib(task.memory_bytes)}; raise --memory, or use --fresh with a lower --segment-size"
+                    f"task {task.task_id}: expected at most {gib(limit)} (--memory), found that it needs "
+                    f"{gib(task.memory_bytes)}; raise --memory, or use --fresh with a lower --segment-size"
                 )
                 raise HostError(msg)
 
@@ -229,28 +234,19 @@ class Engine:
 
     def _start(self, claimed: ClaimedTask, pool: Pool) -> None:
         kind = self._kinds[claimed.definition["kind"]]
-        held = Held(claimed, kind.name, time.monotonic())
+        now = time.monotonic()
+        held = Held(claimed, kind.name, now, now)
         self._held[claimed.task_id] = held
         options = dict(claimed.definition.get("options", {}))
         if kind.name == "prove":
             held.threads = options["threads"] = self._threads()
-        inputs = {**self._db.task_inputs(self._job, claimed.task_id), **self._from_others(claimed.definition)}
         if kind.streams_objects:
             job = self._db.get_job(self._job)
             self._planning = Planning(self._home, self._job, job.receipt_kind or "composite", job.options["verifiers"])
-        task = Task(claimed.task_id, kind.module or "", inputs, options, kind.streams_objects)
+        task = Task(
+            claimed.task_id, kind.module or "", inputs_of(self._home, claimed), options, kind.streams_objects
+        )  # fmt: skip
         pool.start(task)
-
-    def _from_others(self, definition: Mapping[str, Any]) -> dict[str, str]:
-        """Inputs that are other tasks' outputs: one, or a list in order."""
-        found = {}
-        for role, source in definition.get("from", {}).items():
-            if isinstance(source, str):
-                found[role] = self._db.task_outputs(self._job, source)[role]
-            else:
-                outputs = self._db.outputs_of(self._job, role)
-                found |= {f"{role}.{i:06}": outputs[name] for i, name in enumerate(source)}
-        return found
 
     def _threads(self) -> int:
         """Threads for the proof that starts now: its share of the cores; all of them if it will soon be alone."""
@@ -279,13 +275,13 @@ class Engine:
         held = self._held.get(event.task)
         if held is None:
             return
-        attempt = held.claimed.attempt
+        held.heard = time.monotonic()
         match event:
             case Step(step=step):
                 held.step = step
-                self._db.task_progress(self._job, event.task, attempt, 0.0, step)
+                self._db.task_progress(self._job, event.task, held.claimed.attempt, 0.0, step)
             case Emitted():
-                self._emitted(event, pool)
+                self._emitted(event, held, pool)
             case Done():
                 self._done(event, held)
             case Failed():
@@ -296,15 +292,20 @@ class Engine:
 
     def _failed(self, event: Failed, held: Held, pool: Pool) -> None:
         self._forget(event.task)
-        if event.damaged is not None and self._heal(event.damaged, pool):
-            return
-        name = type(event.error).__name__
-        message = f"task {event.task}: {event.error}" if isinstance(event.error, HostError) else str(event.error)
+        error = event.error
+        if event.damaged is not None:
+            try:
+                if self._heal(event, held, pool):
+                    return
+            except InputLost as lost:
+                error = lost
+        name = "HostError" if isinstance(error, HostError) else type(error).__name__
+        message = f"task {event.task}: {error}" if isinstance(error, HostError) else str(error)
         self._db.task_failed(
             self._job, event.task, held.claimed.attempt, name, held.step, message, event.detail or event.log_tail,
             retry=False,
         )  # fmt: skip
-        self._db.log(self._job, "error", f"task {event.task}: {event.error}")
+        self._db.log(self._job, "error", f"task {event.task}: {error}")
 
     def _crashed(self, name: str, held: Held, how: str) -> None:
         """A worker died, or was stopped for taking too long: its task is tried again, or the job fails."""
@@ -317,21 +318,37 @@ class Engine:
         if crashes:
             self._say("warning", f"task {name}: {how}; try {crashes} of {CRASHES}")
 
-    def _emitted(self, event: Emitted, pool: Pool) -> None:
-        if self._planning is None:
+    def _emitted(self, event: Emitted, held: Held, pool: Pool) -> None:
+        planning = self._planning
+        if planning is None or not self._plan(held, lambda: self._segment(planning, event)):
             return
-        if not self._planning.segment(event.stored, event.facts):
-            self._unneeded.add(event.stored[0])
-        self._db.set_executed_cycles(self._job, self._planning.cycles)
+        self._db.set_executed_cycles(self._job, planning.cycles)
         if self._counts().get(TaskState.READY, 0) < MOST_WAITING_SEGMENTS:
             pool.proceed(event.task)
         else:
             self._blocked = event.task
 
+    def _segment(self, planning: Planning, event: Emitted) -> None:
+        if not planning.segment(event.stored, event.facts):
+            self._unneeded.add(event.stored[0])
+
+    def _plan(self, held: Held, plan: Callable[[], None]) -> bool:
+        """Plan what follows from an execution.  False if it was taken away from us, and others plan it."""
+        try:
+            plan()
+        except (NotFoundError, ConflictError):
+            if self._db.is_current_run(self._job, held.claimed.task_id, held.claimed.attempt):
+                raise
+            return False
+        return True
+
     def _done(self, event: Done, held: Held) -> None:
         self._forget(event.task)
-        if held.kind == "execute" and self._planning is not None:
-            self._planning.finish(event.outputs["session"])
+        planning = self._planning
+        if held.kind == "execute" and planning is not None:
+            session = event.outputs["session"]
+            if not self._plan(held, lambda: planning.finish(session)):
+                return
         facts = {
             **event.facts, "seconds": event.seconds, "peak_bytes": event.peak_bytes, "steps": dict(event.steps),
             "threads": held.threads,
@@ -339,7 +356,7 @@ class Engine:
         ours = self._db.task_done(self._job, event.task, held.claimed.attempt, facts, outputs=dict(event.outputs))
         if not ours:
             return
-        self._db.log(self._job, "info", _told(event, held))
+        self._db.log(self._job, "info", told(event, held))
         if held.kind == "execute":
             self._db.set_image_id(self._job, event.facts["image_id"])
         if held.kind == "prove":
@@ -371,26 +388,3 @@ class Engine:
             counts.get(TaskState.RUNNING, 0), counts.get(TaskState.DONE, 0), self._db.cycles_done(self._job), seconds,
             self._pace.cycles / (now - self._pace.started), self._resources.memory_bytes, note, final,
         )  # fmt: skip
-
-
-def _is_alive(pool: PoolRow) -> bool:
-    return pool.boot_id == boot_id() and process_start(pool.pid) == pool.process_start
-
-
-def _told(event: Done, held: Held) -> str:
-    """One line about a task that is done."""
-    match held.kind:
-        case "execute":
-            what = f"executed {event.facts['cycles']:,} cycles, cut into {event.facts['segments']} segments"
-        case "prove":
-            threads = f" on {held.threads} threads" if held.threads > 1 else ""
-            what = f"segment {event.facts['index']} proved and verified, {event.facts['cycles']:,} cycles{threads}"
-        case "finalize":
-            what = f"receipt of {event.facts['receipt_bytes']:,} bytes put together"
-        case _:
-            what = f"task {event.task} done"
-    return f"{what}, {event.seconds:.1f} s"
-
-
-def _gib(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB"

@@ -8,6 +8,7 @@
 """
 
 import os
+import socket
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +16,9 @@ from typing import Final, Self
 
 from localbento.errors import HostError
 from localbento.service.store.objects import ObjectStore
+from localbento.service.taskdb.clock import boot_id
 from localbento.service.taskdb.database import TaskDb
+from localbento.service.taskdb.rows import PoolRow
 
 DATABASE: Final = "taskdb.sqlite"
 
@@ -95,3 +98,14 @@ def process_start(pid: int) -> float | None:
     except PermissionError:
         return 0.0
     return 0.0
+
+
+def is_alive(pool: PoolRow) -> bool:
+    """Whether the process that leads a pool may still be there.
+
+    Under another host name on the same kernel (a container that shares our home) its number says nothing here; then
+    the lease alone decides.
+    """
+    if pool.boot_id != boot_id():
+        return False
+    return pool.host != socket.gethostname() or process_start(pool.pid) == pool.process_start

@@ -1,6 +1,7 @@
 """Submitting a job: what is asked for becomes objects, a key, and the first task.
 
-The same request again is the same job: it is continued, or its result handed out.
+The same request again is the same job: it is continued, or its result handed out.  What of it was lost and comes with
+the request is put back; if something else was lost, the request makes a new job.
 """
 
 import hashlib
@@ -10,14 +11,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from localbento import errors
+from localbento.errors import HostError, LocalBentoError, Reason, UsageError, VerificationError
 from localbento.service.home import Home
 from localbento.service.kinds import KINDS, STREAMS, check_receipt_kind
-from localbento.service.taskdb.errors import ConflictError
-from localbento.service.taskdb.rows import JobMeta, JobState
+from localbento.service.store.objects import ObjectDamaged, ObjectMissing
+from localbento.service.taskdb.errors import ConflictError, NotFoundError
+from localbento.service.taskdb.rows import JobMeta, JobRow, JobState, TaskState
 
 USER: Final = "local"
 INIT: Final = "init"
+FINALIZE: Final = "finalize"
+RESULTS: Final = (INIT, FINALIZE)
+"""Tasks whose outputs outlive the job: what the guest did and printed, and the receipt."""
+SECRET: Final = "secret"
 SECRET_BYTES: Final = 32
+ATTEMPTS: Final = 5
+"""At finding or making a job, while others delete it or make the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,36 +88,130 @@ class Submitted:
 def submit(home: Home, request: Request, *, fresh: bool = False) -> Submitted:
     """Create the job of a request, or find it.  With `fresh` an older one gives up its key.
 
-    A job that failed or was cancelled is set going again.
+    A job that failed or was cancelled is set going again.  One whose receipt was lost is left to itself, and a new one
+    made.
 
     Raises: UsageError for a receipt that cannot be made; HostError if the disk refuses.
     """
     check_receipt_kind(request.receipt)
     key = request.key
-    found = home.db.find_job_by_key(key)
-    if found is not None and fresh:
-        home.db.supersede_job(found.id)
-        found = None
-    if found is None:
+    attempt = 0
+    while True:
+        attempt += 1
         try:
-            return Submitted(_create(home, request, key), JobState.RUNNING, is_new=True)
-        except ConflictError:
-            found = home.db.find_job_by_key(key)  # somebody asked for the same at the same moment
+            found = home.db.find_job_by_key(key)
+            if found is not None and (fresh or not _can_go_on(home, found, request)):
+                home.db.supersede_job(found.id)
+                found = None
             if found is None:
+                return Submitted(_create(home, request, key), JobState.RUNNING, is_new=True)
+            if found.state in (JobState.FAILED, JobState.CANCELLED):
+                home.db.resume_job(found.id)
+                return Submitted(found.id, JobState.RUNNING, is_new=False)
+            return Submitted(found.id, found.state, is_new=False)
+        except (ConflictError, NotFoundError):
+            # Somebody asked for the same at the same moment (then that job is as fresh as ours), or deleted it.
+            fresh = False
+            if attempt == ATTEMPTS:
                 raise
-    if found.state in (JobState.FAILED, JobState.CANCELLED):
-        home.db.resume_job(found.id)
-        return Submitted(found.id, JobState.RUNNING, is_new=False)
-    return Submitted(found.id, found.state, is_new=False)
+
+
+def settle(home: Home, job_id: str) -> None:
+    """A job that is done keeps its results only; inputs, the secret, segments and their proofs go.
+
+    Raises: HostError if the disk or the database refuses.
+    """
+    # At once: the secret is among them.  Who was just about to refer to one of these bytes stores them again.
+    home.store.collect(home.db.referenced, 0.0, only=home.db.settle_job(job_id, RESULTS))
+
+
+def settle_all(home: Home) -> None:
+    """Settle jobs whose process was killed at the last moment.
+
+    Raises: HostError if the disk or the database refuses.
+    """
+    for job_id in home.db.unsettled_jobs(RESULTS):
+        settle(home, job_id)
+
+
+def lost_result(home: Home, job_id: str) -> str | None:
+    """What is wrong with the receipt of a job that is done, in words; None if it is whole.
+
+    Raises: HostError if the disk or the database refuses.
+    """
+    digest = home.db.task_outputs(job_id, FINALIZE).get("receipt")
+    if digest is None:
+        return "its receipt is not there"
+    try:
+        home.store.check(digest)
+    except ObjectMissing:
+        return f"its receipt is missing (object {digest})"
+    except ObjectDamaged:
+        return f"its receipt is damaged (object {digest})"
+    return None
+
+
+def forget_refused(home: Home, job_id: str) -> None:
+    """Remove a job whose very request was refused: there is nothing in it to resume.  Any other stays.
+
+    Raises: HostError if the disk or the database refuses.
+    """
+    refused = (UsageError.__name__, VerificationError.__name__)
+    failed = {t.task_id: t.error_class for t in home.db.get_tasks(job_id, states=[TaskState.FAILED])}
+    if failed.get(INIT) in refused:
+        home.store.collect(home.db.referenced, 0.0, only=home.db.delete_job(job_id))
+
+
+def failure_of(home: Home, job: JobRow) -> LocalBentoError:
+    """What a failed job raises: the error of the task that failed first, with its class."""
+    failed = home.db.get_tasks(job.id, states=[TaskState.FAILED])
+    task = min(failed, key=lambda t: t.updated_at or 0.0, default=None)
+    message = job.error or "the job failed"
+    kind = getattr(errors, (task and task.error_class) or "", HostError)
+    if kind is VerificationError:
+        reason, _, detail = message.partition(": ")
+        return VerificationError(Reason(reason), detail) if reason in list(Reason) else HostError(message)
+    if not (isinstance(kind, type) and issubclass(kind, LocalBentoError)):
+        kind = HostError
+    raised: LocalBentoError = kind(message)
+    return raised
+
+
+def _can_go_on(home: Home, job: JobRow, request: Request) -> bool:
+    """Whether a job can be continued or handed out, now that the request puts back what is given with it."""
+    if job.state is JobState.DONE:
+        settle(home, job.id)
+        lost = lost_result(home, job.id)
+    else:
+        lost = _restore(home, job.id, request)
+    if lost is not None:
+        home.db.log(job.id, "warning", f"{lost}; the same request has made a new job")
+    return lost is None
+
+
+def _restore(home: Home, job_id: str, request: Request) -> str | None:
+    """Put back the inputs of an unfinished job; what is lost and not given, in words."""
+    given = _given(request)
+    for role, digest in home.db.task_inputs(job_id, INIT).items():
+        if (data := given.get(role)) is not None:
+            home.store.put(data)
+        try:
+            home.store.check(digest)
+        except (ObjectMissing, ObjectDamaged) as error:
+            return f"its {role} was lost: {error}"
+    return None
+
+
+def _given(request: Request) -> dict[str, bytes]:
+    """The objects that come with a request, by role."""
+    secret = {} if request.secret is None else {SECRET: request.secret}
+    receipts = {f"assumption.{i:06}": data for i, data in enumerate(request.assumptions)}
+    return {"program": request.program, "stdin": request.stdin, **secret, **receipts}
 
 
 def _create(home: Home, request: Request, key: str) -> str:
-    given = {
-        "program": request.program,
-        "stdin": request.stdin,
-        "secret": request.secret or os.urandom(SECRET_BYTES),
-        **{f"assumption.{i:06}": data for i, data in enumerate(request.assumptions)},
-    }
+    given = _given(request)
+    given.setdefault(SECRET, os.urandom(SECRET_BYTES))
     inputs = {}
     for role, data in given.items():
         stored = home.store.put(data)

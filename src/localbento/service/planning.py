@@ -9,17 +9,16 @@ from typing import Any, Final
 
 from localbento.errors import ProvingError
 from localbento.service.home import Home
-from localbento.service.jobs import INIT, USER
+from localbento.service.jobs import FINALIZE, INIT, SECRET, USER
 from localbento.service.kinds import KINDS, RECEIPT_KINDS, Kind
 from localbento.service.planner.plan import ChainPlan, Command, Plan, PlanTask
-from localbento.service.taskdb.rows import TaskState
+from localbento.service.taskdb.rows import ClaimedTask, TaskState
 from localbento.service.worker.messages import Stored
 
-FINALIZE: Final = "finalize"
 RECEIPT: Final = "receipt"
 SEGMENT: Final = "segment"
 SESSION: Final = "session"
-SECRET: Final = "secret"
+VERIFY: Final = "verify"
 
 
 class Planning:
@@ -89,9 +88,9 @@ class Planning:
         step = min(self._verifiers, len(proofs))
         for first in range(step):
             self._ensure(
-                f"verify {first}",
-                self._kinds["verify"],
-                {"kind": "verify", "from": {RECEIPT: FINALIZE}, "options": {"first": first, "step": step}},
+                f"{VERIFY} {first}",
+                self._kinds[VERIFY],
+                {"kind": VERIFY, "from": {RECEIPT: FINALIZE}, "options": {"first": first, "step": step}},
                 prerequisites=[FINALIZE],
                 inputs={SESSION: session},
             )
@@ -129,3 +128,15 @@ class Planning:
             cores=kind.cores,
             memory_bytes=memory_bytes or kind.memory_bytes,
         )
+
+
+def inputs_of(home: Home, task: ClaimedTask) -> dict[str, str]:
+    """Digests by role: what a task was given, and other tasks' outputs, one or a list in order."""
+    found = home.db.task_inputs(task.job_id, task.task_id)
+    for role, source in task.definition.get("from", {}).items():
+        if isinstance(source, str):
+            found[role] = home.db.task_outputs(task.job_id, source)[role]
+        else:
+            outputs = home.db.outputs_of(task.job_id, role)
+            found |= {f"{role}.{i:06}": outputs[name] for i, name in enumerate(source)}
+    return found

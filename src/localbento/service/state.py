@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, field
 
 from localbento.service.taskdb.rows import ClaimedTask
+from localbento.service.worker.messages import Done
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class Held:
     claimed: ClaimedTask
     kind: str
     since: float
+    heard: float
+    """When its worker last told of it: how long a task may take is counted from there, since proofs may take hours."""
     step: str = "waiting"
     threads: int = 1
 
@@ -68,3 +71,23 @@ class Pace:
     def usual(self) -> float:
         """Seconds by cycle of one proof."""
         return self.seconds / self.cycles if self.cycles else 0.0
+
+
+def told(event: Done, held: Held) -> str:
+    """One line about a task that is done."""
+    match held.kind:
+        case "execute":
+            what = f"executed {event.facts['cycles']:,} cycles, cut into {event.facts['segments']} segments"
+        case "prove":
+            threads = f" on {held.threads} threads" if held.threads > 1 else ""
+            what = f"segment {event.facts['index']} proved and verified, {event.facts['cycles']:,} cycles{threads}"
+        case "finalize":
+            what = f"receipt of {event.facts['receipt_bytes']:,} bytes put together"
+        case _:
+            what = f"task {event.task} done"
+    return f"{what}, {event.seconds:.1f} s"
+
+
+def gib(count: int) -> str:
+    """Bytes in GiB."""
+    return f"{count / 2**30:.1f} GiB"

@@ -221,7 +221,7 @@ def test_a_lost_input_cannot_be_made_again_and_is_named(home):
     job = submit(home, request(segments=2)).job_id
     digest = home.db.task_inputs(job, "init")["program"]
     home.store.delete(digest)
-    with pytest.raises(HostError, match=f"{digest}.*missing"):
+    with pytest.raises(HostError, match=f"program is missing.*{digest}.*once more with the same 'bento prove'"):
         run(home, job)
 
 

@@ -226,11 +226,12 @@ DELETE FROM jobs WHERE seq = :job_seq;
 -- Tasks: creation.
 
 -- name: insert_task
--- Add a pending task that waits for nothing yet.
+-- Add a pending task that waits for nothing yet; it counts on from runs of a forgotten one of its name, not yet told.
 INSERT INTO tasks (job_seq, task_id, stream_seq, task_def, prerequisites, state, waiting_on, created_at, max_retries,
-    timeout_secs, cores, memory_bytes)
+    timeout_secs, cores, memory_bytes, attempt)
 VALUES ((SELECT seq FROM jobs WHERE id = :job), :task, (SELECT seq FROM streams WHERE id = :stream), :task_def,
-    :prerequisites, :state, 0, :now, :max_retries, :timeout, :cores, :memory_bytes)
+    :prerequisites, :state, 0, :now, :max_retries, :timeout, :cores, :memory_bytes,
+    (SELECT coalesce(max(attempt), 0) FROM lost_leases WHERE job_id = :job AND task_id = :task))
 RETURNING seq, job_seq;
 
 -- name: insert_dep
@@ -652,6 +653,20 @@ UPDATE tasks SET state = 'ready', waiting_on = 0, retries = 0, crashes = 0, prog
     error = NULL, error_class = NULL, reason = NULL, log_tail = NULL, updated_at = :now
 WHERE job_seq = :job_seq AND task_id = 'init';
 
--- name: reopen_job
--- An ended job runs again.
-UPDATE jobs SET state = 'running', error = NULL, finished_at = NULL WHERE seq = :job_seq;
+-- name: find_run
+-- A task of a job that runs, as this attempt.
+SELECT seq FROM tasks WHERE job_seq = :job_seq AND task_id = :task AND state = 'running' AND attempt = :attempt;
+
+-- name: settle_refs
+-- A done job lets go of all inputs, and of the outputs of all tasks but some.
+DELETE FROM object_refs WHERE job_seq = (SELECT seq FROM jobs WHERE id = :job AND state = 'done')
+AND task_seq IS NOT NULL AND (is_output = 0 OR task_seq NOT IN (
+    SELECT seq FROM tasks WHERE job_seq = object_refs.job_seq AND task_id IN (SELECT value FROM json_each(:keep))
+)) RETURNING digest;
+
+-- name: unsettled_jobs
+-- Done jobs that settle_refs would take something from.
+SELECT id FROM jobs WHERE state = 'done' AND EXISTS (
+    SELECT 1 FROM object_refs AS r JOIN tasks AS t ON t.seq = r.task_seq
+    WHERE r.job_seq = jobs.seq AND (r.is_output = 0 OR t.task_id NOT IN (SELECT value FROM json_each(:keep)))
+) ORDER BY seq;

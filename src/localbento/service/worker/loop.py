@@ -47,7 +47,7 @@ def worker_main(pipe: Connection, parent: int, store_root: Path, preload: tuple[
             continue
         try:
             pipe.send(_run(task, pipe, store))
-        except (BrokenPipeError, OSError):
+        except (EOFError, OSError):
             return
 
 

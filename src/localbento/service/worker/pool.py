@@ -6,6 +6,7 @@ is noticed at once; what becomes of its task is for the caller to decide.
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -99,8 +100,8 @@ class Pool:
             if len(self._workers) <= most:
                 return
             self._workers.remove(worker)
-            worker.process.terminate()
-            worker.process.join(JOIN_SECONDS)
+            worker.process.kill()
+            worker.process.join()
             worker.pipe.close()
 
     def events(self, timeout: float | None = 0.0) -> Iterator[Event]:
@@ -126,6 +127,8 @@ class Pool:
                     return  # nothing more comes before the answer
         except (EOFError, OSError):
             worker.process.join(JOIN_SECONDS)
+            worker.process.kill()  # if it still lives, it can tell us nothing any more
+            worker.process.join()
         if worker in self._workers and not worker.process.is_alive():
             self._workers.remove(worker)
             worker.pipe.close()
@@ -140,20 +143,18 @@ class Pool:
         ours, theirs = self._context.Pipe()
         args = (theirs, os.getpid(), self._store_root, preload)
         process = self._context.Process(target=worker_main, args=args, daemon=True)
-        with _worker_environment():
+        with _worker_environment(), _interrupts_held_back():
             process.start()
         theirs.close()
         return _Worker(process, ours, preload)
 
     def stop(self) -> None:
         """End all workers at once: what they have stored is stored, what they have not is nobody's."""
+        # Not asked politely: a worker loses nothing by it, and one that was stopped (SIGSTOP) would not hear.
         for worker in self._workers:
-            worker.process.terminate()
+            worker.process.kill()
         for worker in self._workers:
-            worker.process.join(JOIN_SECONDS)
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
+            worker.process.join()
             worker.pipe.close()
         self._workers.clear()
 
@@ -174,3 +175,16 @@ def _worker_environment() -> Iterator[None]:
     finally:
         for name in added:
             del os.environ[name]
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Ctrl-C goes to all processes of the terminal, and must not meet a worker before it has said that it ignores it.
+
+    A mask is inherited, and holds from the first moment; what comes meanwhile reaches us afterwards.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
