@@ -18,10 +18,11 @@ import shutil
 import sys
 import time
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+import llvmlite
+import numba
 import platformdirs
 from llvmlite import binding
 from numba.core import caching, config, dispatcher
@@ -60,8 +61,8 @@ def machine_stamp() -> str:
         features = _binding.get_host_cpu_features().flatten()
     parts = (
         platform.python_version(),
-        version("numba"),
-        version("llvmlite"),
+        numba.__version__,
+        llvmlite.__version__,
         platform.machine(),
         _config.CPU_NAME or _binding.get_host_cpu_name(),
         features,

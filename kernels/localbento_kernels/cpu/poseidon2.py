@@ -7,7 +7,7 @@ Source: docs/protocol.md, "Hashing".  Twins: localbento.hash.poseidon2.
 """
 
 import json
-from importlib import resources
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -48,7 +48,7 @@ def _table(values: list[int]) -> Words:
 
 def load_parameters() -> dict[str, Any]:
     """The constants of the permutation, canonical, as in the file beside this module."""
-    text = resources.files("localbento_kernels.cpu").joinpath("poseidon2_babybear_24.json").read_text()
+    text = Path(__file__).with_name("poseidon2_babybear_24.json").read_text()
     data: dict[str, Any] = json.loads(text)
     return data
 

@@ -11,7 +11,7 @@ Source: docs/protocol.md, "Hashing"; the constants and the image's hashes are RI
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -45,7 +45,7 @@ class Constants:
 
 
 def _load_constants() -> Constants:
-    text = resources.files("localbento.hash").joinpath("poseidon2_babybear_24.json").read_text()
+    text = Path(__file__).with_name("poseidon2_babybear_24.json").read_text()
     data: dict[str, Any] = json.loads(text)
     rounds = data["round_constants"]
     return Constants(

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from localbento.errors import UsageError
@@ -86,9 +87,7 @@ def load_bare(elf: bytes, kernel_elf: bytes) -> Program:
 
 def own_kernel() -> bytes:
     """The ELF of our own kernel, from the package's data."""
-    from importlib.resources import files
-
-    return (files("localbento.riscv") / "kernel" / OWN_KERNEL).read_bytes()
+    return (Path(__file__).with_name("kernel") / OWN_KERNEL).read_bytes()
 
 
 def user_image(elf: ElfFile) -> MemoryImage:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Final
 
 from localbento.air.logup import helpers
@@ -44,7 +44,7 @@ def chip_size(name: str) -> ChipSize:
 @cache
 def pinned_sizes() -> Mapping[str, ChipSize]:
     """The sizes of all chips, as pinned."""
-    text = resources.files("localbento.circuits.rv32im").joinpath("sizes.json").read_text()
+    text = Path(__file__).with_name("sizes.json").read_text()
     return {name: ChipSize(*size) for name, size in json.loads(text).items()}
 
 

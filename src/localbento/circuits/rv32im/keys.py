@@ -7,7 +7,7 @@ runs key generation with all its checks.  A test recomputes the digests from the
 import json
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from localbento.circuits.rv32im.costs import height_widths
@@ -21,7 +21,7 @@ from localbento.stark.shape import Outline, make_shape, outline
 @cache
 def pinned() -> Mapping[str, Any]:
     """The pinned numbers by name of profile: `fixed_cap`, `static_digest`, `circuit_digest`."""
-    text = resources.files("localbento.circuits.rv32im").joinpath("keys.json").read_text()
+    text = Path(__file__).with_name("keys.json").read_text()
     data: Mapping[str, Any] = json.loads(text)
     return data
 

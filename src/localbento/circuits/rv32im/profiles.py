@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib import resources
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -100,7 +100,7 @@ def parse(data: Mapping[str, Any]) -> tuple[Profile, ...]:
 @cache
 def profiles() -> tuple[Profile, ...]:
     """All profiles, in the order of the table."""
-    text = resources.files("localbento.circuits.rv32im").joinpath("profiles.json").read_text()
+    text = Path(__file__).with_name("profiles.json").read_text()
     return parse(json.loads(text))
 
 
