@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -34,11 +34,13 @@ class Speed:
         return BLOWUP * (self.poseidon2_ns / LEAF_CELLS + self.lde_ns_per_cell) * 1e-9
 
 
-def calibration(home: Path, *, fresh: bool = False) -> Speed:
-    """The speed of this machine: as kept in the home, or measured now, some seconds."""
-    kept = None if fresh else _kept(home / CALIBRATION_FILE)
+def calibration(home: Path, say: Callable[[str], None] | None = None) -> Speed:
+    """The speed of this machine: as kept in the home, or measured now, some seconds; `say` is told so before."""
+    kept = _kept(home / CALIBRATION_FILE)
     if kept is not None:
         return kept
+    if say is not None:
+        say("measuring the speed of this machine, some seconds, once")
     from localbento.bench.kernels import run_kernels
 
     figures = run_kernels(1, log_commit_rows=CALIBRATION_LOG_ROWS, compile_cold=False)

@@ -13,7 +13,7 @@ import heapq
 import os
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -129,10 +129,11 @@ def estimate(
     jobs: int | None = None,
     memory_bytes: int | None = None,
     max_cycles: int | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Estimate:
     """Execute a guest, cut it as `prove` would, and predict time, memory and disk.  Nothing is proved.
 
-    Options are those of `prove_program`.
+    Options are those of `prove_program`; `say` is told what takes long.
 
     Raises: UsageError, GuestError; ProvingError for what has no proof; HostError if no segment would fit the memory.
     """
@@ -167,7 +168,7 @@ def estimate(
     if session.unprovable:
         raise ProvingError(refusal(session.unprovable))
     home = home_path()
-    speed = calibration(home)
+    speed = calibration(home, say)
     history = learn(home, speed)
     given = len(program) + len(stdin) + sum(len(r.to_bytes()) for r in assumptions)
     predicted = predict(segments, speed, workers, cores, memory, given, correction(history))

@@ -1,5 +1,6 @@
 """`bento estimate`."""
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -46,6 +47,7 @@ def estimate(
         jobs=jobs,
         memory_bytes=None if memory is None else options.parse_size(memory),
         max_cycles=max_cycles,
+        say=lambda text: print(text, file=sys.stderr, flush=True),
     )
     if as_json:
         show.print_json(result.to_json())
