@@ -1,6 +1,7 @@
 """Entry point: commands, errors as one line, exit codes."""
 
 import gc
+import io
 import os
 import signal
 import sys
@@ -78,6 +79,7 @@ def main() -> None:
     gc.set_threshold(50_000, 20, 100)
     _hide_main_module()
     _open_missing_streams()
+    _print_any_letter()
     _listen_to_signals()
     try:
         code = app(standalone_mode=False)
@@ -159,6 +161,12 @@ def _open_missing_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
         if getattr(sys, name) is None:
             setattr(sys, name, open(descriptor, "w" if descriptor else "r", closefd=False))  # noqa: SIM115
+
+
+def _print_any_letter() -> None:
+    """Names may have letters that a terminal's encoding lacks: then their numbers are printed, instead of a trace."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _say(line: str) -> None:
