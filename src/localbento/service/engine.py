@@ -109,8 +109,12 @@ class Engine:
             raise Interrupted(msg)
         if job.state is JobState.FAILED:
             raise failure_of(self._home, job)
-        settle(self._home, self._job)
-        self._sweep(0.0)
+        try:
+            settle(self._home, self._job)
+            self._sweep(0.0)
+        except HostError as error:
+            # The receipt is made, verified and stored: what is left to do `bento gc` can do, too.
+            self._note_text = f"the job is done; what it needs no longer could not be removed: {error}"
 
     def _sweep(self, grace_seconds: float) -> None:
         """Remove objects that our job has let go of, unless something else refers to them or is about to."""

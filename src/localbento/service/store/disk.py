@@ -1,9 +1,12 @@
-"""Reading, listing and removing files, for the object store."""
+"""Reading, listing, locking and removing files, for the object store."""
 
+import fcntl
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +14,9 @@ from localbento.errors import HostError
 from localbento.service.files import refused
 
 CHUNK_BYTES: Final = 1 << 20
+LOCK_SECONDS: Final = 30.0
+"""The lock is held for milliseconds; who waits longer waits for a process that was stopped while it held it."""
+LOCK_NAP: Final = 0.002
 
 
 def chunks(path: Path) -> Iterator[bytes]:
@@ -81,3 +87,36 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def hold(path: Path, how: int) -> Iterator[None]:
+    """Hold a lock file, LOCK_SH or LOCK_EX of fcntl.  The system lets go of it if a process dies.
+
+    Raises: HostError if it cannot be opened, or others hold it for too long.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise HostError(refused("lock", path, error)) from error
+    try:
+        deadline = time.monotonic() + LOCK_SECONDS
+        while not _taken(descriptor, how):
+            if time.monotonic() > deadline:
+                msg = (
+                    f"object store locked by another process for {LOCK_SECONDS:g} s: {str(path)!r}; "
+                    "look for a stopped or hanging bento process"
+                )
+                raise HostError(msg)
+            time.sleep(LOCK_NAP)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _taken(descriptor: int, how: int) -> bool:
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -20,7 +20,7 @@ import secrets
 import stat
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -28,7 +28,7 @@ from typing import Final, NamedTuple
 
 from localbento.errors import HostError
 from localbento.service.files import refused
-from localbento.service.store.disk import chunks, listed, measure, readable_chunks, regular, remove, sync_folder
+from localbento.service.store.disk import chunks, hold, listed, measure, readable_chunks, regular, remove, sync_folder
 
 BATCH: Final = 200
 """Objects that are looked at under one hold of the lock: enough for one query, few enough to keep writers moving."""
@@ -307,19 +307,9 @@ class ObjectStore:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 sync_folder(folder.parent)
 
-    @contextmanager
-    def _lock(self, how: int) -> Iterator[None]:
-        """Hold the store's lock: shared to renew, alone to remove.  The system lets go of it if a process dies."""
-        path = self.root / LOCK
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise HostError(refused("lock", path, error)) from error
-        try:
-            fcntl.flock(descriptor, how)
-            yield
-        finally:
-            os.close(descriptor)
+    def _lock(self, how: int) -> AbstractContextManager[None]:
+        """Hold the store's lock: shared to renew, alone to remove."""
+        return hold(self.root / LOCK, how)
 
     def _read(self, digest: str) -> Iterator[bytes]:
         path = self._path(digest)

@@ -149,6 +149,21 @@ ObjectStore(Path(sys.argv[1])).collect(hang, 0)
         assert waiting.result(timeout=10)
 
 
+@pytest.mark.parametrize("act", [lambda store: store.renew(DIGEST), lambda store: store.collect(set, 0, only=[DIGEST])])
+def test_who_waits_too_long_for_a_stopped_holder_of_the_lock_says_so(store, monkeypatch, act):
+    import fcntl
+    import os
+
+    store.put(DATA)
+    monkeypatch.setattr("localbento.service.store.disk.LOCK_SECONDS", 0.2)
+    holder = os.open(store.root / "lock", os.O_RDWR)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    with pytest.raises(HostError, match=r"object store locked by another process for 0.2 s: .*lock.*stopped"):
+        act(store)
+    os.close(holder)
+    act(store)
+
+
 # Removing what nothing needs
 
 
