@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from localbento.errors import HostError
 from localbento.service.store import objects
 from localbento.service.store.objects import Collected, ObjectStore, StoredObject, Usage
 
