@@ -109,6 +109,7 @@ class _Assembler:
         self.bases: list[_Base] = []
         self.constants: dict[int, int] = {}
         self._nodes: dict[int, int] = {}
+        self._numbers = {message.label: number for number, message in enumerate(chip.messages)}
         self._fingerprints: dict[str, int] = {}
         self.sizes: dict[int, int] = {}
         self.fixed = _Cells(len(chip.fixed), 0)
@@ -178,7 +179,7 @@ class _Assembler:
         """Alpha + bus * beta_0 + sum beta_i m_i."""
         if message.label in self._fingerprints:
             return self._fingerprints[message.label]
-        number = self.chip.messages.index(message)
+        number = self._numbers[message.label]
         target = self.new(DEGREE)
         self.emit(Kind.SET, target, (), self.weigh([Weight(WeightKind.MESSAGE, number)], _Base.ZERO))
         terms = [

@@ -80,14 +80,14 @@ def allocate(
     inputs: int,
     keep: Collection[int],
     early: Collection[int],
-) -> tuple[dict[int, int], NDArray[np.int32], int]:
+) -> tuple[list[int], NDArray[np.int32], int]:
     """Real registers for virtual ones, each free again after its last use.
 
     Registers below `inputs` are inputs and stay where they are.  Virtual registers are named by their
     first part, `sizes` has how many they take.  `keep` are never given back, `early` are placed before the
     first instruction.
 
-    Returns: the place of each virtual register, the instructions as int32[n, 8] over real registers, and
+    Returns: the place of each virtual register (by name), the instructions as int32[n, 8] over real registers, and
         how many registers there are.
     """
     owner = list(range(inputs))
@@ -95,28 +95,34 @@ def allocate(
     for start, size in sorted(sizes.items()):
         owner += [start] * size
     last = _last_uses(instructions, owner)
-    kept = set(keep)
-    pool, places = _Pool(inputs), {i: i for i in range(inputs)}
+    for name in keep:
+        last[name] = len(instructions)
+    pool = _Pool(inputs)
+    places = [*range(inputs), *[-1] * (len(owner) - inputs)]
     for name in early:
         places[name] = pool.take(sizes[name])
     rows: list[list[int]] = []
 
     for step, instruction in enumerate(instructions):
-        names = [owner[s] for s in instruction.sources]
-        sources = [places[name] + s - name for name, s in zip(names, instruction.sources, strict=True)]
         target = owner[instruction.target]
-        for name in set(names):
-            if name >= inputs and last[name] == step and name != target and name not in kept:
+        row = [instruction.kind, 0]
+        for source in instruction.sources:
+            name = owner[source]
+            row.append(places[name] + source - name)
+            if last[name] == step and name >= inputs and name != target:
                 pool.give(places[name], sizes[name])
-        if target not in places:
+        if places[target] < 0:
             places[target] = pool.take(sizes[target])
-        to = places[target] + instruction.target - target
-        rows.append([instruction.kind, to, *sources, *[-1] * (4 - len(sources)), instruction.weight, -1])
+        row[1] = places[target] + instruction.target - target
+        row += [-1] * (6 - len(row))
+        row += (instruction.weight, -1)
+        rows.append(row)
     return places, np.array(rows, np.int32).reshape(-1, 8), inputs + pool.size
 
 
-def _last_uses(instructions: Sequence[Instruction], owner: Sequence[int]) -> dict[int, int]:
-    last: dict[int, int] = {}
+def _last_uses(instructions: Sequence[Instruction], owner: Sequence[int]) -> list[int]:
+    """The last instruction that has each virtual register, by its name."""
+    last = [-1] * len(owner)
     for step, instruction in enumerate(instructions):
         last[owner[instruction.target]] = step
         for register in instruction.sources:
