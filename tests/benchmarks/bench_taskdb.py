@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
@@ -45,6 +46,38 @@ def fill(path: Path, tasks: int, *, finalize: bool) -> float:
         return seconds
 
 
+def single_calls(path: Path, number: int) -> dict[str, float]:
+    """Microseconds of CPU for each call, one process alone: streams, jobs, and a chain of tasks made and worked off."""
+    taken = {}
+    with TaskDb(path) as db:
+        stream = db.create_stream("chain", 0, 1.0, "bench")
+        job = db.create_job(stream, None, 0, 100, "bench")
+        pool = db.register_pool(os.getpid(), 0.0, "bench", "bench")
+
+        def measure(name: str, call: Callable[[int], object]) -> None:
+            began = time.process_time()
+            for i in range(number):
+                call(i)
+            taken[name] = (time.process_time() - began) / number * 1e6
+
+        names = ["init", *map(str, range(number))]
+        measure("create_stream", lambda i: db.create_stream("other", 0, 1.0, f"user{i}"))
+        measure("create_job", lambda i: db.create_job(stream, None, 0, 100, f"user{i}"))
+        measure("create_task", lambda i: db.create_task(job, names[i + 1], stream, None, [names[i]]))
+        measure("progress", lambda _: db.update_task_progress(job, "init", 0.5))
+        measure("heartbeat", lambda _: db.heartbeat(pool))
+        db.request_work("chain")
+        for other in db.list_jobs()[:-1]:
+            db.cancel_job(other.id)
+
+        def pair(i: int) -> None:
+            db.update_task_done(job, names[i], None)
+            db.claim(pool, ["chain"], job_id=job, cores_limit=8, memory_limit=1 << 34)
+
+        measure("done and claim along the chain", pair)
+    return taken
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -67,6 +100,7 @@ def main() -> None:
             process.join()
         with TaskDb(path) as db:
             wrong = db.check()
+        calls = single_calls(Path(folder) / "single.sqlite", 500)
     pairs, wall = sum(r[0] for r in found), max(r[1] for r in found)
     cpu, longest, shares = sum(r[2] for r in found), max(r[3] for r in found), [r[0] for r in found]
     print(f"{arguments.tasks} tasks made: {arguments.tasks / filling:.0f} a second")
@@ -76,6 +110,7 @@ def main() -> None:
     print(
         f"CPU: {cpu * 1e6 / pairs:.0f} us a pair; longest {longest * 1e3:.0f} ms; shares {min(shares)} to {max(shares)}"
     )
+    print("one process alone, us of CPU: " + ", ".join(f"{name} {us:.0f}" for name, us in calls.items()))
     print(f"afterwards: {wrong or 'sound'}")
 
 

@@ -24,6 +24,10 @@ LONGEST_NAP: Final = 0.02
 """PERF: with 8 processes a claim and its report cost 0.2 ms of CPU.  Naps of 0.2 to 2 ms triple that; SQLite's own, of
 up to 100 ms, leave the lock idle and let single calls wait three times as long (tests/benchmarks/bench_taskdb.py)."""
 
+LOG_BYTES: Final = 16 << 20
+"""PERF: a write adds some 36 KB to the log.  Emptied at 16 MiB, checkpoints cost a few percent; left to SQLite, whose
+passive ones do not reset a log that others look at, the log of 8 busy processes grew to 230 MB."""
+
 
 class Connected:
     """A connection with named statements; what the parts of TaskDb are built on."""
@@ -40,6 +44,8 @@ class Connected:
         self._clock = clock or SystemClock()
         self._options = options or Options()
         self._sql = {name: statement.sql for name, statement in statements().items()}
+        self._log = None if path is None else path.with_name(f"{path.name}-wal")
+        self._log_limit = LOG_BYTES
         self._connection = self._open()
 
     def _open(self) -> sqlite3.Connection:
@@ -66,7 +72,7 @@ class Connected:
 
     def _set_up(self) -> None:
         """Settings of this connection; WAL is one of the file, and taking it up needs the file for a moment."""
-        for name in ("use_wal", "use_normal_sync", "use_foreign_keys"):
+        for name in ("use_wal", "use_normal_sync", "no_automatic_checkpoint", "use_foreign_keys"):
             self._run(name)
 
     def close(self) -> None:
@@ -126,6 +132,26 @@ class Connected:
                 msg = f"task database: expected a value that its schema allows: {error}"
                 raise UsageError(msg) from error
             raise
+        self._shorten_log()
+
+    def _shorten_log(self) -> None:
+        """Empty a long log; if somebody still reads from it, try again when it has grown by as much."""
+        if self._log is None:
+            return
+        try:
+            size = self._log.stat().st_size
+        except FileNotFoundError:
+            return
+        if size < self._log_limit:
+            self._log_limit = max(LOG_BYTES, min(self._log_limit, size + LOG_BYTES))
+            return
+        self._log_limit = size + LOG_BYTES
+        self._run("wait_a_little")
+        try:
+            if not self._run("empty_log")[0][0]:
+                self._log_limit = LOG_BYTES
+        finally:
+            self._run("wait_not")
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

@@ -23,6 +23,22 @@ PRAGMA journal_mode = WAL;
 -- Sync at checkpoints: a power cut may lose the last commits, which are then done again, and never corrupts.
 PRAGMA synchronous = NORMAL;
 
+-- name: no_automatic_checkpoint
+-- SQLite's own never resets a log that others are always looking at, and then syncs at every commit.
+PRAGMA wal_autocheckpoint = 0;
+
+-- name: wait_a_little
+-- A checkpoint may wait for readers to finish.
+PRAGMA busy_timeout = 200;
+
+-- name: wait_not
+-- Back to waiting in our own way.
+PRAGMA busy_timeout = 0;
+
+-- name: empty_log
+-- Move everything from the log into the database and cut the log off.
+PRAGMA wal_checkpoint(TRUNCATE);
+
 -- name: use_foreign_keys
 -- Refuse rows that refer to nothing.
 PRAGMA foreign_keys = ON;

@@ -178,6 +178,33 @@ def test_the_file_uses_wal_and_syncs_at_checkpoints(path):
     assert modes == ["wal", 1]
 
 
+def test_the_log_is_cut_off_when_it_is_long(path, monkeypatch):
+    monkeypatch.setattr("localbento.service.taskdb.connection.LOG_BYTES", 1 << 20)
+    log, sizes = path.with_name(f"{path.name}-wal"), []
+    with TaskDb(path) as db, TaskDb(path) as reader:
+        (job,) = db.list_jobs()
+
+        def write(number):
+            for _ in range(number):
+                db.log(job.id, "info", "x" * 2000)
+                sizes.append(log.stat().st_size)
+
+        write(200)
+        assert max(sizes) < 1.2 * (1 << 20)
+        assert sizes.count(0) >= 2
+        assert reader.list_jobs() == [job]
+        with reader.snapshot():
+            assert len(reader.events(job.id)) == 200
+            sizes.clear()
+            write(200)
+            assert min(sizes) > 0, "somebody reads from it"
+            assert len(reader.events(job.id)) == 200
+        write(200)
+        assert sizes.count(0) >= 1
+        assert len(reader.events(job.id)) == 600
+        assert db.check() == []
+
+
 def test_a_python_without_returning_is_refused(monkeypatch):
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
     with pytest.raises(HostError, match=r"expected SQLite 3\.35 or newer"):
