@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from dataclasses import dataclass, field
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
@@ -246,10 +247,11 @@ class Replay:
         }
 
 
-def work(path: Path, log: Path, kill_after: int | None) -> None:
+def work(path: Path, log: Path, start: Barrier, kill_after: int | None) -> None:
     """A process that claims and finishes until no task is left, noting each; or dies with a task in its hands."""
     with TaskDb(path) as db, log.open("a", buffering=1) as notes:
         pool = db.register_pool(os.getpid(), 0.0, "boot", "host", lease_seconds=1000)
+        start.wait(60)
         number = 0
         while any(job.state == "running" for job in db.list_jobs()):
             task = db.claim(pool, ["CPU"], cores_limit=4)

@@ -278,27 +278,29 @@ WHERE job_seq = (SELECT seq FROM jobs WHERE id = :job) AND task_id = :task;
 
 -- name: claim_task
 -- Hand out the oldest fitting task of the oldest job on the best stream, if the machine has cores and memory left.
-WITH free (cores, memory) AS MATERIALIZED (
-    SELECT coalesce(:cores_limit - coalesce(sum(cores), 0), 9e18),
-        coalesce(:memory_limit - coalesce(sum(memory_bytes), 0), 9e18)
-    FROM tasks WHERE state = 'running'
-)
 UPDATE tasks SET state = 'running', attempt = attempt + 1, pool_id = :pool, started_at = :now, active_tick = :tick
 WHERE seq = (
     SELECT t.seq FROM tasks AS t
     WHERE t.state = 'ready' AND t.stream_seq = (
         SELECT s.seq FROM streams AS s
-        WHERE s.ready > 0 AND s.worker_type IN (SELECT value FROM json_each(:worker_types))
+        WHERE s.ready > 0 AND EXISTS (SELECT 1 FROM json_each(:worker_types) WHERE value = s.worker_type)
         AND (:any OR EXISTS (
             SELECT 1 FROM tasks AS r
             WHERE r.state = 'ready' AND r.stream_seq = s.seq
             AND (:job IS NULL OR r.job_seq = (SELECT seq FROM jobs WHERE id = :job))
-            AND r.cores <= (SELECT cores FROM free) AND r.memory_bytes <= (SELECT memory FROM free)
+            AND (:cores_limit IS NULL
+                OR r.cores <= :cores_limit - (SELECT coalesce(sum(cores), 0) FROM tasks WHERE state = 'running'))
+            AND (:memory_limit IS NULL
+                OR r.memory_bytes
+                    <= :memory_limit - (SELECT coalesce(sum(memory_bytes), 0) FROM tasks WHERE state = 'running'))
         ))
         ORDER BY CASE WHEN :reserved_only THEN 0 ELSE s.priority END, s.reserved DESC, s.seq LIMIT 1
     )
     AND (:job IS NULL OR t.job_seq = (SELECT seq FROM jobs WHERE id = :job))
-    AND t.cores <= (SELECT cores FROM free) AND t.memory_bytes <= (SELECT memory FROM free)
+    AND (:cores_limit IS NULL
+        OR t.cores <= :cores_limit - (SELECT coalesce(sum(cores), 0) FROM tasks WHERE state = 'running'))
+    AND (:memory_limit IS NULL
+        OR t.memory_bytes <= :memory_limit - (SELECT coalesce(sum(memory_bytes), 0) FROM tasks WHERE state = 'running'))
     ORDER BY t.job_seq, t.seq LIMIT 1
 )
 RETURNING (SELECT id FROM jobs WHERE seq = job_seq), task_id, task_def, prerequisites, attempt, retries, max_retries,

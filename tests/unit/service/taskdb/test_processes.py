@@ -40,8 +40,10 @@ def path(tmp_path):
 def test_each_task_exactly_once_though_one_process_is_killed(path, tmp_path):
     """Given 4 processes on 500 tasks, when one is killed with a task in its hands, then that one alone runs again."""
     context = multiprocessing.get_context("spawn")
-    logs = [tmp_path / f"{n}.log" for n in range(PROCESSES)]
-    workers = [context.Process(target=work, args=(path, log, 20 if n == 0 else None)) for n, log in enumerate(logs)]
+    start, logs = context.Barrier(PROCESSES), [tmp_path / f"{n}.log" for n in range(PROCESSES)]
+    workers = [
+        context.Process(target=work, args=(path, log, start, 5 if n == 0 else None)) for n, log in enumerate(logs)
+    ]
     for process in workers:
         process.start()
     workers[0].join(30)
@@ -74,7 +76,8 @@ def test_each_task_exactly_once_though_one_process_is_killed(path, tmp_path):
 def test_several_processes_make_the_database_at_once(tmp_path):
     path = tmp_path / "new.sqlite"
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=work, args=(path, tmp_path / f"{n}.log", None)) for n in range(3)]
+    start = context.Barrier(3)
+    workers = [context.Process(target=work, args=(path, tmp_path / f"{n}.log", start, None)) for n in range(3)]
     for process in workers:
         process.start()
     for process in workers:
