@@ -1,7 +1,9 @@
 """Several processes on one file: each task exactly once, and a killed process gives back what it held."""
 
+import itertools
 import multiprocessing
 import os
+import random
 import signal
 import time
 from collections import Counter
@@ -85,3 +87,45 @@ def test_several_processes_make_the_database_at_once(tmp_path):
         assert process.exitcode == 0
     with TaskDb(path) as db:
         assert db.check() == []
+
+
+def write_for_ever(path, number):
+    with TaskDb(path) as db:
+        pool = db.register_pool(os.getpid(), 0.0, "boot", "host", lease_seconds=1000)
+        stream = db.get_or_create_stream("CPU", 1, 1.0, "user1")
+        for i in itertools.count():
+            job = db.create_job(stream, None, 0, 100, "user1", key=f"{number}-{i}", inputs={"x": (f"{i:064x}", 1)})
+            db.create_task(job, "a", stream, None, ["init"])
+            for _ in range(2):
+                task = db.claim(pool, ["CPU"], cores_limit=4)
+                if task is not None and i % 3:
+                    db.task_done(task.job_id, task.task_id, task.attempt, None, {"y": (f"{i:064x}", 1)})
+            if i % 5 == 4:
+                db.delete_job(job)
+
+
+def test_a_kill_at_any_moment_leaves_a_sound_database(tmp_path):
+    """Given a process that writes without pause, when it is killed at once, then what it had begun never happened."""
+    path, chance = tmp_path / "taskdb.sqlite", random.Random(11)
+    TaskDb(path).close()
+    written = 0
+    for number in range(20):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                write_for_ever(path, number)
+            finally:
+                os._exit(1)
+        time.sleep(chance.uniform(0.02, 0.08))
+        os.kill(pid, signal.SIGKILL)
+        assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
+        with TaskDb(path) as db:
+            assert db.check() == []
+            assert db.check_stuck_pending_tasks() == []
+            db.reap(lambda _: False)
+            assert db.used_resources() == (0, 0, 0)
+            for job in db.list_jobs():
+                names = {task.task_id for task in db.get_tasks(job.id)}
+                assert names in ({"init"}, {"init", "a"}), "a job always comes with its first task"
+            written = len(db.list_jobs())
+    assert written > 20
