@@ -73,6 +73,39 @@ def test_a_changed_helper_is_seen(package: Path, tmp_path: Path) -> None:
     assert run(package, CALL, folder)[0] == "10 1"
 
 
+USES = """
+import numpy as np
+from numba import njit
+
+@njit(nogil=True, cache=True)
+def use(x, n):
+    if n < 0:
+        raise ValueError("below zero", n)
+    made = np.empty(n, np.uint32)
+    for i in range(n):
+        made[i] = x[i] * 2
+    return made, made.sum(), "text" if n else None
+"""
+USE = """
+import numpy as np
+from localbento_kernels.uses import use
+x = np.arange(5, dtype=np.uint32)
+made, total, text = use(x, 4)
+try:
+    use(x, -1)
+except ValueError as error:
+    print(made.tolist(), int(total), text, error.args, sum(use.stats.cache_hits.values()))
+"""
+
+
+def test_what_was_loaded_allocates_returns_and_raises(package: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    (package / "uses.py").write_text(USES)
+    for hits in (0, 1):
+        out, err = run(package, USE, folder)
+        assert out == f"[0, 2, 4, 6] 12 text ('below zero', -1) {hits}", err
+
+
 def test_a_new_caller_inlines_what_was_loaded(package: Path, tmp_path: Path) -> None:
     folder = tmp_path / "cache"
     assert run(package, CALL, folder)[0] == "10 0"
