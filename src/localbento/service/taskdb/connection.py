@@ -21,8 +21,8 @@ OLDEST_SQLITE: Final = (3, 35, 0)
 """RETURNING."""
 FIRST_NAP: Final = 0.0005
 LONGEST_NAP: Final = 0.004
-"""PERF: 8 processes, 3,300 claims and reports a second, the longest wait 0.2 s.  SQLite's own naps of up to 100 ms: 2,700,
-2 s, and one process got nothing; 0.2 to 2 ms: a quarter more CPU; 1 to 20 ms: waits of 0.9 s."""
+"""PERF: 8 processes, 3,300 claims and reports a second, the longest wait 0.2 s.  SQLite's own naps of up to 100 ms:
+2,700, 2 s, and one process got nothing; 0.2 to 2 ms: a quarter more CPU; 1 to 20 ms: waits of 0.9 s."""
 LOG_BYTES: Final = 16 << 20
 """PERF: a write adds some 36 KB to the log.  Emptied at 16 MiB, checkpoints cost a few percent; left to SQLite, whose
 passive ones do not reset a log that others look at, the log of 8 busy processes grew to 230 MB."""
