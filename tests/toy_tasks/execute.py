@@ -6,6 +6,7 @@ import time
 
 from localbento.errors import GuestError, UsageError
 from localbento.tasks.outcome import Outcome
+from toy_tasks.trouble import strike
 
 
 def run(
@@ -33,6 +34,7 @@ def run(
         raise UsageError(msg) from None
     for index in range(wanted["segments"]):
         time.sleep(wanted.get("execute_seconds", 0.0))
+        strike(wanted, "execute", index)
         log(b"segment %d\n" % index)
         body = hashlib.sha256(stdin + secret + index.to_bytes(4, "little")).digest() * 100
         options = json.dumps({"index": index, **wanted}).encode()
@@ -41,7 +43,7 @@ def run(
         if index == wanted.get("panic_at"):
             msg = f"guest panicked: at segment {index}"
             raise GuestError(msg)
-    session = json.dumps({"segments": wanted["segments"]}).encode()
+    session = json.dumps({"segments": wanted["segments"], "trouble": wanted.get("trouble")}).encode()
     facts = {
         "image_id": hashlib.sha256(program).hexdigest(),
         "exit_code": [0, 0],

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from localbento.errors import ProvingError
 from localbento.tasks.outcome import Outcome
+from toy_tasks.trouble import strike
 
 
 def run(segment, secret, *, threads, progress):
@@ -19,6 +20,7 @@ def run(segment, secret, *, threads, progress):
     if count:
         with (Path(count) / str(index)).open("a") as file:
             file.write(f"{os.getpid()}\n")
+    strike(options, "prove", index)
     if index == options.get("refuse_at"):
         msg = f"segment {index}: cannot be proved"
         raise ProvingError(msg)

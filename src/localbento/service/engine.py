@@ -237,13 +237,20 @@ class Engine:
         return self._executed() or ready + self._busy() >= self._resources.workers
 
     def _start(self, claimed: ClaimedTask, pool: Pool) -> None:
+        if claimed.task_id in self._held:
+            # It was taken away and is ours again before a heartbeat could tell: the old run must not speak for it.
+            pool.kill([claimed.task_id])
+            self._forget(claimed.task_id)
         kind = self._kinds[claimed.definition["kind"]]
         now = time.monotonic()
         held = Held(claimed, kind.name, now, now)
         self._held[claimed.task_id] = held
         options = dict(claimed.definition.get("options", {}))
         if kind.name == "prove":
-            held.threads = options["threads"] = self._threads()
+            wanted, cores = self._threads(), self._resources.cores
+            soon_free = self._busy() - 1 if wanted == cores else 0
+            had = self._db.lend_cores(self._job, claimed.task_id, claimed.attempt, wanted, cores + soon_free)
+            held.threads = options["threads"] = max(1, had)
         if kind.streams_objects:
             job = self._db.get_job(self._job)
             self._planning = Planning(self._home, self._job, job.receipt_kind or "composite", job.options["verifiers"])

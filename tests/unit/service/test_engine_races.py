@@ -262,6 +262,27 @@ def test_a_job_that_is_deleted_while_it_is_worked_on(home, moment):
     assert home.db.used_resources() == (0, 0, 0)
 
 
+@pytest.mark.parametrize("moment", ["executing", "proving"])
+def test_a_task_that_was_taken_away_and_is_ours_again_is_run_once(home, monkeypatch, moment):
+    """Cancelled and resumed between two heartbeats: the old worker's words were taken for the new one's."""
+    monkeypatch.setattr("localbento.service.engine.HEARTBEAT_SECONDS", 5.0)
+    seconds = {"execute_seconds" if moment == "executing" else "prove_seconds": 0.3}
+    job = submit(home, request(segments=4, **seconds)).job_id
+    times = 0
+
+    def disturb(state):
+        nonlocal times
+        if times < 2 and state.executed == (moment == "proving") and state.cycles >= 2000 and state.running:
+            times += 1
+            with Home(home.root) as other:
+                other.db.cancel_job(job)
+                other.db.resume_job(job)
+
+    run(home, job, progress=patient(disturb))
+    assert times == 2
+    assert receipt(home, job) == expected(4)
+
+
 def test_a_job_that_is_resumed_at_the_moment_it_fails_keeps_its_inputs(home, monkeypatch):
     """The engine saw it fail; before it looked again somebody set it going: that is no end to tidy up after."""
     job = submit(home, request(segments=3, refuse_at=1)).job_id

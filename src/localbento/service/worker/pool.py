@@ -10,6 +10,7 @@ import signal
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -183,6 +184,7 @@ def _interrupts_held_back() -> Iterator[None]:
 
     A mask is inherited, and holds from the first moment; what comes meanwhile reaches us afterwards.
     """
+    resource_tracker.ensure_running()  # its start would end with SIGINT let through
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
