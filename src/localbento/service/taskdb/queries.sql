@@ -278,7 +278,8 @@ WHERE job_seq = (SELECT seq FROM jobs WHERE id = :job) AND task_id = :task;
 
 -- name: claim_task
 -- Hand out the oldest fitting task of the oldest job on the best stream, if the machine has cores and memory left.
-UPDATE tasks SET state = 'running', attempt = attempt + 1, pool_id = :pool, started_at = :now, active_tick = :tick
+UPDATE tasks SET state = 'running', attempt = attempt + 1, pool_id = :pool, extra_cores = 0, started_at = :now,
+    active_tick = :tick
 WHERE seq = (
     SELECT t.seq FROM tasks AS t
     WHERE t.state = 'ready' AND t.stream_seq = (
@@ -289,7 +290,7 @@ WHERE seq = (
             WHERE r.state = 'ready' AND r.stream_seq = s.seq
             AND (:job IS NULL OR r.job_seq = (SELECT seq FROM jobs WHERE id = :job))
             AND (:cores_limit IS NULL
-                OR r.cores <= :cores_limit - (SELECT coalesce(sum(cores), 0) FROM tasks WHERE state = 'running'))
+                OR r.cores <= :cores_limit - (SELECT coalesce(sum(cores + extra_cores), 0) FROM tasks WHERE state = 'running'))
             AND (:memory_limit IS NULL
                 OR r.memory_bytes
                     <= :memory_limit - (SELECT coalesce(sum(memory_bytes), 0) FROM tasks WHERE state = 'running'))
@@ -298,7 +299,7 @@ WHERE seq = (
     )
     AND (:job IS NULL OR t.job_seq = (SELECT seq FROM jobs WHERE id = :job))
     AND (:cores_limit IS NULL
-        OR t.cores <= :cores_limit - (SELECT coalesce(sum(cores), 0) FROM tasks WHERE state = 'running'))
+        OR t.cores <= :cores_limit - (SELECT coalesce(sum(cores + extra_cores), 0) FROM tasks WHERE state = 'running'))
     AND (:memory_limit IS NULL
         OR t.memory_bytes <= :memory_limit - (SELECT coalesce(sum(memory_bytes), 0) FROM tasks WHERE state = 'running'))
     ORDER BY t.job_seq, t.seq LIMIT 1
@@ -306,9 +307,16 @@ WHERE seq = (
 RETURNING (SELECT id FROM jobs WHERE seq = job_seq), task_id, task_def, prerequisites, attempt, retries, max_retries,
     crashes, timeout_secs, cores, memory_bytes;
 
+-- name: lend_cores
+-- Let a run have more cores than its task needs, as far as the machine has some left.
+UPDATE tasks SET extra_cores = max(0, min(:cores - cores,
+    :cores_limit - (SELECT sum(cores + extra_cores) FROM tasks WHERE state = 'running') + extra_cores))
+WHERE job_seq = (SELECT seq FROM jobs WHERE id = :job) AND task_id = :task AND state = 'running' AND attempt = :attempt
+RETURNING cores + extra_cores;
+
 -- name: used_resources
 -- Cores and memory of all running tasks.
-SELECT count(*), coalesce(sum(cores), 0), coalesce(sum(memory_bytes), 0) FROM tasks WHERE state = 'running';
+SELECT count(*), coalesce(sum(cores + extra_cores), 0), coalesce(sum(memory_bytes), 0) FROM tasks WHERE state = 'running';
 
 -- Tasks: reports.  :attempt is null when the report does not say which run it is about.
 

@@ -66,6 +66,7 @@ CREATE TABLE tasks (
     max_retries INTEGER NOT NULL,
     timeout_secs REAL NOT NULL,
     cores INTEGER NOT NULL DEFAULT 1 CHECK (cores >= 0),
+    extra_cores INTEGER NOT NULL DEFAULT 0 CHECK (extra_cores >= 0),  -- lent to this run beyond what it needs
     memory_bytes INTEGER NOT NULL DEFAULT 0 CHECK (memory_bytes >= 0),
     attempt INTEGER NOT NULL DEFAULT 0,  -- counts hand-outs; a report must carry the current one
     pool_id INTEGER,  -- who runs it
@@ -78,7 +79,7 @@ CREATE TABLE tasks (
     UNIQUE (job_seq, task_id)
 );
 CREATE INDEX tasks_ready ON tasks (stream_seq, job_seq, seq) WHERE state = 'ready';
-CREATE INDEX tasks_running ON tasks (state, pool_id, cores, memory_bytes) WHERE state = 'running';
+CREATE INDEX tasks_running ON tasks (state, pool_id, cores, extra_cores, memory_bytes) WHERE state = 'running';
 CREATE INDEX tasks_unfinished ON tasks (job_seq) WHERE state <> 'done';
 
 -- Task `post_seq` waits for task `pre_seq`; `times` is how often it was listed.

@@ -56,6 +56,18 @@ class Tasks(Creation):
             found = self._first("claim_task", **values)
         return ClaimedTask.of(found) if found else None
 
+    def lend_cores(self, job_id: str, task_id: str, attempt: int, cores: int, cores_limit: int) -> int:
+        """Let this run have up to `cores` cores, as far as `cores_limit` for the whole machine allows.
+
+        They are given back when the run ends, however it ends.
+        Returns: how many it has; 0 when the task was taken away from this run.
+        """
+        with self._write():
+            found = self._first(
+                "lend_cores", job=job_id, task=task_id, attempt=attempt, cores=cores, cores_limit=cores_limit
+            )
+        return int(found[0]) if found else 0
+
     def request_work(self, worker_type: str) -> ClaimedTask | None:
         """Hand out one task to nobody in particular, now running; it comes back by its timeout only."""
         return self.claim(None, (worker_type,))
