@@ -39,3 +39,11 @@ def test_an_executor_loads_no_verifier_and_a_sum_of_memory_no_kernels() -> None:
 def test_a_prover_loads_no_loader() -> None:
     program = "import sys, localbento.tasks.prove; print('elftools' in sys.modules)"
     assert run(program) == "False"
+
+
+def test_a_warm_prover_collects_garbage_again() -> None:
+    program = (
+        "import gc, localbento.tasks.prove as p; p.warm(); print(gc.isenabled(), gc.get_freeze_count() > 10_000)\n"
+        "gc.disable(); p.warm(); print(gc.isenabled())"
+    )
+    assert run(program) == "True True\nFalse"
