@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from localbento.service.jobs import Request
     from localbento.service.state import EngineState, Resources
 
+ELF_MAGIC = b"\x7fELF"
+R0BF_MAGIC = b"R0BF"
 SECRET_BYTES = 32
 MEMORY_SHARE = 0.8
 """Of the memory that is available, what a job takes unless told otherwise."""
@@ -180,6 +182,11 @@ def _request(
 ) -> "Request":  # fmt: skip
     from localbento.service.jobs import Request
 
+    if program[:4] not in (ELF_MAGIC, R0BF_MAGIC):
+        # Everything else about a program is looked at by the first task; this much is known without loading it.
+        found = program[:4].hex() or "an empty file"
+        msg = f"expected an R0BF program ({R0BF_MAGIC.hex()}) or an ELF ({ELF_MAGIC.hex()}), found {found}"
+        raise UsageError(msg)
     return Request(
         program, stdin, env or {}, tuple(args), tuple(r.to_bytes() for r in assumptions), segment_size, max_cycles,
         allow_exit, None if seed is None else secret_of(seed), receipt, name, resources.memory_bytes, resources.cores,
