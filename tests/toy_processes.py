@@ -39,7 +39,7 @@ def end(process, code=0):
 def program(folder, **wanted):
     """A program file for toy tasks."""
     path = folder / "toy.json"
-    path.write_text(json.dumps(wanted, sort_keys=True))
+    path.write_text("R0BF" + json.dumps(wanted, sort_keys=True))
     return path
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Unpack
 from localbento import __version__
 from localbento.api.options import ProveOptions, RequestOptions
 from localbento.api.results import Progress, ProgressEvent, ProofResult, Receipt, TaskProgress
+from localbento.api.running import require_positive
 from localbento.errors import HostError, Interrupted, UsageError, VerificationError
 
 if TYPE_CHECKING:
@@ -182,6 +183,7 @@ def _request(
 ) -> "Request":  # fmt: skip
     from localbento.service.jobs import Request
 
+    require_positive(segment_size=segment_size, max_cycles=max_cycles)
     if program[:4] not in (ELF_MAGIC, R0BF_MAGIC):
         # Everything else about a program is looked at by the first task; this much is known without loading it.
         found = program[:4].hex() or "an empty file"
@@ -197,6 +199,7 @@ def _request(
 def _resources(jobs: int | None, memory_bytes: int | None) -> "Resources":
     from localbento.service.state import Resources
 
+    require_positive(jobs=jobs, memory_bytes=memory_bytes)
     cores = os.cpu_count() or 1
     return Resources(jobs or cores, cores, memory_bytes or available_memory())
 

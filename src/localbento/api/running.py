@@ -58,6 +58,7 @@ def execute(
     from localbento.riscv.elf import load_guest
     from localbento.tasks.execute import execute_program, executor_input
 
+    require_positive(max_cycles=max_cycles)
     loaded = load_guest(program)
     given = executor_input(
         stdin, env=env or {}, args=args, assumptions=[r.composite for r in assumptions], stdout=stdout, stderr=stderr
@@ -93,6 +94,17 @@ def _storing(folder: Path) -> Callable[["Segment"], None]:
         write_whole(folder / f"{segment.index:06}.segment", segment.to_bytes(), private=True)
 
     return store
+
+
+def require_positive(**numbers: int | None) -> None:
+    """Refuse limits and counts of nothing, or less; None is no limit.
+
+    Raises: UsageError.
+    """
+    for name, value in numbers.items():
+        if value is not None and value < 1:
+            msg = f"{name}: expected 1 or more, found {value}"
+            raise UsageError(msg)
 
 
 def write_file(path: Path, data: bytes) -> None:
