@@ -232,7 +232,7 @@ def test_g6_a_clock_that_jumps(home, monkeypatch, wanted, jump):
     assert show_job(job, home=home.root).seconds >= 0
 
 
-def test_d1_d2_the_oldest_job_first_and_none_starves(home):
+def test_d1_d2_jobs_beside_each_other_all_end(home):
     """Each process works on its own job; what it may take beside others is a share of the machine."""
     one = Resources(1, 1, 1 << 30)
     ids = [submit(home, request(segments=3, name=name, prove_seconds=0.1)).job_id for name in "ab"]

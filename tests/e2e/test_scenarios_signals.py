@@ -117,8 +117,8 @@ def test_standard_streams_that_are_closed(home, tmp_path, closed):
         assert "expected --yes" in err
 
 
-def test_a_stopped_worker_holds_up_nothing_but_its_task(home, tmp_path):
-    """G1: no clock runs against a proof whose worker lives."""
+def test_g1_a_stopped_worker_holds_up_nothing_but_its_task(home, tmp_path):
+    """No clock runs against a proof whose worker lives."""
     process, pids = prove(home, tmp_path, env={"TOY_LEASE_SECONDS": "0.5"})
     os.kill(pids[0], signal.SIGSTOP)
     time.sleep(1.5)
