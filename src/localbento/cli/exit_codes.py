@@ -69,7 +69,8 @@ EXIT_CODES: Final = (
         EXIT_BROKEN_PIPE, "reader went away", "Whoever read our output has gone (`bento jobs list | head -1`).", ""
     ),
     ExitCode(
-        EXIT_TERMINATED, "terminated", "Ended by SIGTERM.", "`bento jobs resume JOB`, or the same command again."
+        EXIT_TERMINATED, "terminated", "Ended by SIGTERM, or because the terminal was closed.",
+        "`bento jobs resume JOB`, or the same command again.",
     ),
 )  # fmt: skip
 
