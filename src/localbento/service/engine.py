@@ -4,8 +4,6 @@ Several engines, in several processes, may work on one job or on many: the task 
 task, and how much of the machine is taken.  An engine that is killed loses nothing but the tasks it was running.
 """
 
-import os
-import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -13,12 +11,11 @@ from typing import Final, Literal
 
 from localbento.errors import HostError, Interrupted
 from localbento.service.healing import InputLost, heal
-from localbento.service.home import Home, is_alive, process_start
+from localbento.service.home import Home, is_alive, register
 from localbento.service.jobs import INIT, SECRET, failure_of, settle
 from localbento.service.kinds import KINDS, STREAMS, Kind
 from localbento.service.planning import SEGMENT, Planning, inputs_of
 from localbento.service.state import EngineState, Held, Pace, Resources, RunningTask, gib, told
-from localbento.service.taskdb.clock import boot_id
 from localbento.service.taskdb.errors import ConflictError, NotFoundError
 from localbento.service.taskdb.rows import ClaimedTask, JobRow, JobState, TaskState
 from localbento.service.worker.messages import Done, Emitted, Event, Failed, Lost, Step, Task
@@ -71,7 +68,7 @@ class Engine:
             self._end(job)
             progress(self._state(final=True))
         except NotFoundError:
-            if not self._is_deleted():
+            if self._db.get_tasks(self._job):
                 raise
             msg = f"job {self._job[:8]} was deleted while it was worked on; the same bento prove makes it anew"
             raise Interrupted(msg) from None
@@ -93,13 +90,6 @@ class Engine:
         return job
 
     # -- what the job comes to
-
-    def _is_deleted(self) -> bool:
-        try:
-            self._db.get_job(self._job)
-        except NotFoundError:
-            return True
-        return False
 
     def _end(self, job: JobRow) -> None:
         """Judged by how the job was when we stopped: since then somebody may have set it going again."""
@@ -176,10 +166,7 @@ class Engine:
         self._sweep(GRACE_SECONDS)
 
     def _register(self) -> None:
-        pid = os.getpid()
-        self._pool_id = self._db.register_pool(
-            pid, process_start(pid) or 0.0, boot_id(), socket.gethostname(), lease_seconds=LEASE_SECONDS
-        )
+        self._pool_id = register(self._db, LEASE_SECONDS)
 
     def _forget(self, name: str) -> None:
         if self._blocked == name:
@@ -202,10 +189,14 @@ class Engine:
             streams = [s for s in STREAMS if s != "prove" or self._may_prove()]
             if self._busy() >= self._resources.workers:
                 streams = ["exec"]
-            claimed = self._db.claim(
-                self._pool_id, streams, job_id=self._job, cores_limit=self._resources.cores,
-                memory_limit=self._resources.memory_bytes,
-            )  # fmt: skip
+            try:
+                claimed = self._db.claim(
+                    self._pool_id, streams, job_id=self._job, cores_limit=self._resources.cores,
+                    memory_limit=self._resources.memory_bytes,
+                )  # fmt: skip
+            except NotFoundError:
+                self._beat = 0.0  # we were taken for dead: the next heartbeat sees to it
+                return
             if claimed is None:
                 self._require_room()
                 pool.retire(max(self._resources.workers, len(self._held)))
@@ -254,10 +245,11 @@ class Engine:
         if kind.streams_objects:
             job = self._db.get_job(self._job)
             self._planning = Planning(self._home, self._job, job.receipt_kind or "composite", job.options["verifiers"])
-        task = Task(
-            claimed.task_id, kind.module or "", inputs_of(self._home, claimed), options, kind.streams_objects
-        )  # fmt: skip
-        pool.start(task)
+        inputs: dict[str, str] = {}
+        if self._if_ours(held, lambda: inputs.update(inputs_of(self._home, claimed))):
+            pool.start(Task(claimed.task_id, kind.module or "", inputs, options, kind.streams_objects))
+        else:
+            self._forget(claimed.task_id)
 
     def _threads(self) -> int:
         """Threads for the proof that starts now: its share of the cores; all of them if it will soon be alone."""
@@ -312,11 +304,12 @@ class Engine:
                 error = lost
         name = "HostError" if isinstance(error, HostError) else type(error).__name__
         message = f"task {event.task}: {error}" if isinstance(error, HostError) else str(error)
-        self._db.task_failed(
+        ours = self._db.task_failed(
             self._job, event.task, held.claimed.attempt, name, held.step, message, event.detail or event.log_tail,
             retry=False,
         )  # fmt: skip
-        self._db.log(self._job, "error", f"task {event.task}: {error}")
+        if ours:
+            self._db.log(self._job, "error", f"task {event.task}: {error}")
 
     def _crashed(self, name: str, held: Held, how: str) -> None:
         """A worker died, or was stopped for taking too long: its task is tried again, or the job fails."""
@@ -331,7 +324,7 @@ class Engine:
 
     def _emitted(self, event: Emitted, held: Held, pool: Pool) -> None:
         planning = self._planning
-        if planning is None or not self._plan(held, lambda: self._segment(planning, event)):
+        if planning is None or not self._if_ours(held, lambda: self._segment(planning, event)):
             return
         self._db.set_executed_cycles(self._job, planning.cycles)
         if self._counts().get(TaskState.READY, 0) < MOST_WAITING_SEGMENTS:
@@ -343,10 +336,10 @@ class Engine:
         if not planning.segment(event.stored, event.facts):
             self._unneeded.add(event.stored[0])
 
-    def _plan(self, held: Held, plan: Callable[[], None]) -> bool:
-        """Plan what follows from an execution.  False if it was taken away from us, and others plan it."""
+    def _if_ours(self, held: Held, act: Callable[[], None]) -> bool:
+        """Read or plan what belongs to a run.  False if that fails since it was taken away, and others see to it."""
         try:
-            plan()
+            act()
         except (NotFoundError, ConflictError):
             if self._db.is_current_run(self._job, held.claimed.task_id, held.claimed.attempt):
                 raise
@@ -358,7 +351,7 @@ class Engine:
         planning = self._planning
         if held.kind == "execute" and planning is not None:
             session = event.outputs["session"]
-            if not self._plan(held, lambda: planning.finish(session)):
+            if not self._if_ours(held, lambda: planning.finish(session)):
                 return
         facts = {
             **event.facts, "seconds": event.seconds, "peak_bytes": event.peak_bytes, "steps": dict(event.steps),

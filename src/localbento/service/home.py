@@ -100,6 +100,14 @@ def process_start(pid: int) -> float | None:
     return 0.0
 
 
+def register(db: TaskDb, lease_seconds: float) -> int:
+    """Register this process as one that runs tasks; the pool's number."""
+    pid = os.getpid()
+    return db.register_pool(
+        pid, process_start(pid) or 0.0, boot_id(), socket.gethostname(), lease_seconds=lease_seconds
+    )
+
+
 def is_alive(pool: PoolRow) -> bool:
     """Whether the process that leads a pool may still be there.
 

@@ -12,6 +12,7 @@ from localbento.service.home import Home
 from localbento.service.jobs import FINALIZE, INIT, SECRET, USER
 from localbento.service.kinds import KINDS, RECEIPT_KINDS, Kind
 from localbento.service.planner.plan import ChainPlan, Command, Plan, PlanTask
+from localbento.service.taskdb.errors import NotFoundError
 from localbento.service.taskdb.rows import ClaimedTask, TaskState
 from localbento.service.worker.messages import Stored
 
@@ -131,12 +132,23 @@ class Planning:
 
 
 def inputs_of(home: Home, task: ClaimedTask) -> dict[str, str]:
-    """Digests by role: what a task was given, and other tasks' outputs, one or a list in order."""
-    found = home.db.task_inputs(task.job_id, task.task_id)
-    for role, source in task.definition.get("from", {}).items():
-        if isinstance(source, str):
-            found[role] = home.db.task_outputs(task.job_id, source)[role]
-        else:
-            outputs = home.db.outputs_of(task.job_id, role)
-            found |= {f"{role}.{i:06}": outputs[name] for i, name in enumerate(source)}
+    """Digests by role: what a task was given, and other tasks' outputs, one or a list in order.
+
+    Raises: NotFoundError if one is not there: the task, or one before it, was forgotten (`rewind_job`) meanwhile.
+    """
+    db, job = home.db, task.job_id
+    found = db.task_inputs(job, task.task_id)
+    try:
+        for role, source in task.definition.get("from", {}).items():
+            if isinstance(source, str):
+                found[role] = db.task_outputs(job, source)[role]
+            else:
+                outputs = db.outputs_of(job, role)
+                found |= {f"{role}.{i:06}": outputs[name] for i, name in enumerate(source)}
+    except KeyError as error:
+        msg = f"task {task.task_id}: expected an output of an earlier task, found none ({error})"
+        raise NotFoundError(msg) from error
+    if not found:
+        msg = f"task {task.task_id}: expected inputs, found none"
+        raise NotFoundError(msg)
     return found

@@ -19,6 +19,10 @@ COMMIT;
 -- Let readers go on beside the one writer.
 PRAGMA journal_mode = WAL;
 
+-- name: use_full_sync
+-- Sync with every commit: this one and all before it are on the disk when it returns.
+PRAGMA synchronous = FULL;
+
 -- name: use_normal_sync
 -- Sync at checkpoints: a power cut may lose the last commits, which are then done again, and never corrupts.
 PRAGMA synchronous = NORMAL;

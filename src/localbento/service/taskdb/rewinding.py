@@ -46,12 +46,17 @@ class Rewinding(Creation):
     def settle_job(self, job_id: str, keep: Iterable[str]) -> list[str]:
         """A job that is done lets go of all its inputs, and of what its tasks made, those in `keep` excepted.
 
-        A job in any other state is left alone: somebody may have set it going again.
+        A job in any other state is left alone: somebody may have set it going again.  That it is done is on the disk
+        before this returns: otherwise a power cut could leave it undone, and what it is made of removed.
         Returns: digests that nobody refers to any more.
         """
-        with self._write():
-            rows = self._run("settle_refs", job=job_id, keep=json.dumps(list(keep)))
-            return self._unreferenced(row[0] for row in rows)
+        self._run("use_full_sync")
+        try:
+            with self._write():
+                rows = self._run("settle_refs", job=job_id, keep=json.dumps(list(keep)))
+                return self._unreferenced(row[0] for row in rows)
+        finally:
+            self._run("use_normal_sync")
 
     def unsettled_jobs(self, keep: Iterable[str]) -> list[str]:
         """Jobs that are done and hold on to more than `settle_job` leaves them: their process was killed then."""

@@ -118,3 +118,21 @@ def test_tasks_count_from_nought_otherwise(made, db):
     job, *_ = started(made)
     assert {t.task_id: t.attempt for t in db.get_tasks(job)} == {"init": 0, "0": 1, "1": 0}
     assert db.task_state(job, "0") is TaskState.RUNNING
+
+
+def test_that_a_job_is_done_is_on_the_disk_before_its_inputs_go(made, db, monkeypatch):
+    """A power cut takes back what was not synced; all else is synced at leisure."""
+    job = finished(made)
+    synced = []
+    run = type(db)._run
+
+    def watch(self, name, **values):
+        if name == "commit":
+            synced.append(self._connection.execute("PRAGMA synchronous").fetchone()[0])
+        return run(self, name, **values)
+
+    monkeypatch.setattr(type(db), "_run", watch)
+    db.settle_job(job, ["init"])
+    made.job()
+    assert synced[0] == 2
+    assert set(synced[1:]) == {1}
