@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -31,14 +32,23 @@ def image_id(name):
 
 def bento(*args, stdin=b"", env=None, **options):
     return subprocess.run(
-        [*BENTO, *map(str, args)], input=stdin, capture_output=True, check=False, env={**os.environ, **(env or {})},
+        [*BENTO, *map(str, args)],
+        input=stdin,
+        capture_output=True,
+        check=False,
+        env={**os.environ, **(env or {})},
         **options,
     )
 
 
-def jobs_left(home):
-    folder = Path(home) / "jobs"
-    return list(folder.iterdir()) if folder.exists() else []
+def jobs(home):
+    """The jobs of a home."""
+    return json.loads(bento("jobs", "list", "--json", env={"BENTO_HOME": str(home)}).stdout)["jobs"]
+
+
+def unfinished_files(home):
+    """What a store should not hold when nothing runs."""
+    return list((Path(home) / "objects/tmp").glob("*"))
 
 
 @pytest.fixture
@@ -82,7 +92,7 @@ def test_prove_and_verify_in_a_pipe_with_json(home):
     shown = json.loads(bento("receipt", "show", "-", "--json", stdin=made.stdout).stdout)
     assert shown["claim_digest"] == found["claim_digest"]
     assert stdin not in made.stdout
-    assert jobs_left(home) == []
+    assert [job["state"] for job in jobs(home)] == ["done"]
 
 
 def test_the_same_seed_gives_the_same_bytes_for_any_number_of_jobs(chain):
@@ -196,8 +206,11 @@ def _receipt_for_verify_guest(stdin):
 def start(*args, **options):
     # A test run in the background has SIGINT ignored, and would hand that on.
     return subprocess.Popen(
-        [*BENTO, *map(str, args)], stderr=subprocess.PIPE, stdout=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **options,
+        [*BENTO, *map(str, args)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        **options,
     )
 
 
@@ -210,9 +223,7 @@ def workers(pid):
     """The worker processes of a run, once it has some (the resource tracker of Python is one more child)."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        found = [
-            child for child in children(pid) if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
-        ]
+        found = [child for child in children(pid) if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
         if found:
             return found
         time.sleep(0.05)
@@ -236,10 +247,10 @@ def test_a_killed_worker_is_replaced_and_the_bytes_are_the_same(hello, home, tmp
         os.kill(workers(run.pid)[0], signal.SIGKILL)
         assert run.wait(120) == 0, run.stderr.read().decode()
     assert target.read_bytes() == hello.receipt.to_bytes()
-    assert jobs_left(home) == []
+    assert unfinished_files(home) == []
 
 
-def test_interrupting_leaves_nothing_behind(home, tmp_path):
+def test_an_interrupted_job_says_how_to_go_on_and_does(home, tmp_path):
     target = tmp_path / "out.receipt"
     with start("prove", guest("fibonacci"), "--input", GUESTS / "fibonacci/input.bin", "--output", target) as run:
         pids = workers(run.pid)
@@ -247,10 +258,15 @@ def test_interrupting_leaves_nothing_behind(home, tmp_path):
         run.send_signal(signal.SIGINT)
         assert run.wait(30) == 130
         lines = run.stderr.read().decode().splitlines()
-    assert lines[-1].startswith("interrupted")
+    found = re.search(r"interrupted: job (\w{8}) keeps what is done; go on with: bento jobs resume \1", lines[-1])
+    assert found, lines
     assert wait_gone(pids)
     assert not target.exists()
-    assert jobs_left(home) == []
+    resumed = bento("jobs", "resume", found[1], "--output", target, "--quiet")
+    assert resumed.returncode == 0, resumed.stderr.decode()
+    verified = bento("verify", target, "--image-id", image_id("fibonacci"))
+    assert verified.returncode == 0
+    assert [job["state"] for job in jobs(home)] == ["done"]
 
 
 def test_killing_the_parent_ends_its_workers(home, tmp_path):
@@ -279,7 +295,7 @@ def test_a_full_disk_is_one_clear_line(hello, home, tmp_path):
     assert result.returncode == 6, result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert list(tmp_path.glob("*.receipt")) == []
-    assert jobs_left(home) == []
+    assert unfinished_files(home) == []
 
 
 def test_a_pipe_whose_reader_has_gone(home):
@@ -288,4 +304,4 @@ def test_a_pipe_whose_reader_has_gone(home):
     result = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
     assert result.stdout.strip() in ("141", "0")
     assert "Traceback" not in result.stderr
-    assert jobs_left(home) == []
+    assert unfinished_files(home) == []

@@ -1,4 +1,4 @@
-"""The worker pool: tasks that succeed, fail, crash, and a parent that is killed."""
+"""The worker pool: tasks that succeed, fail, crash, stream, and a parent that is killed."""
 
 import os
 import signal
@@ -10,42 +10,55 @@ from pathlib import Path
 import pytest
 
 from localbento.errors import HostError, UsageError
-from localbento.service.worker.loop import Done, Failed, Lost, Started, Step, Task
+from localbento.service.store.objects import ObjectStore
+from localbento.service.worker.messages import Done, Emitted, Failed, Lost, Step, Task
 from localbento.service.worker.pool import Pool
 
 MODULE = """
 import os, signal, time
 from pathlib import Path
 from localbento.errors import UsageError
+from localbento.tasks.outcome import Outcome
 
-def run(data, *, behaviour, flag="", seconds=0.0, progress):
+def run(data, more=(), *, behaviour, flag="", seconds=0.0, progress, emit=None, log=None):
     progress("working")
     if behaviour == "refuse":
         raise UsageError("expected something, found nothing")
     if behaviour == "bug":
         raise ZeroDivisionError("oops")
+    if behaviour == "out of memory":
+        raise MemoryError
     if behaviour == "die always" or (behaviour == "die once" and not Path(flag).exists()):
         Path(flag).touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    if behaviour == "stream":
+        log(b"hello ")
+        for i in range(3):
+            emit(bytes([i]), {"index": i})
+        log(b"guest")
     time.sleep(seconds)
-    return data[::-1]
+    return Outcome({"result": data[::-1] + b"".join(more)}, {"length": len(data)})
 """
 
 
 @pytest.fixture
-def sample(tmp_path, monkeypatch):
+def store(tmp_path):
+    return ObjectStore(tmp_path / "objects")
+
+
+@pytest.fixture
+def sample(tmp_path, monkeypatch, store):
     (tmp_path / "sample_task.py").write_text(MODULE)
     monkeypatch.syspath_prepend(tmp_path)  # spawn hands the path on
-    (tmp_path / "in").write_bytes(b"abc")
+    given = store.put(b"abc").digest
 
-    def make(name, behaviour, memory=0, **options):
+    def make(name, behaviour, inputs=None, **options):
         return Task(
             name,
             "sample_task",
-            (tmp_path / "in",),
-            tmp_path / f"{name}.out",
+            inputs or {"data": given},
             {"behaviour": behaviour, "flag": str(tmp_path / "flag"), **options},
-            memory,
+            behaviour == "stream",
         )
 
     return make
@@ -53,8 +66,12 @@ def sample(tmp_path, monkeypatch):
 
 def drain(pool):
     events = []
-    while pool.pending:
-        events += pool.events(timeout=10)
+    end = time.monotonic() + 60
+    while pool.running and time.monotonic() < end:
+        for event in pool.events(timeout=10):
+            events.append(event)
+            if isinstance(event, Emitted):
+                pool.proceed(event.task)
     return events
 
 
@@ -73,59 +90,116 @@ def gone(pids, seconds=5.0):
     return not any(map(alive, pids))
 
 
-def test_tasks_write_whole_outputs_and_tell_their_steps(sample, tmp_path):
-    with Pool(2, 1 << 30) as pool:
+def test_tasks_store_their_outputs_and_tell_their_steps(sample, store):
+    with Pool(store.root) as pool:
+        for i in range(3):
+            pool.start(sample(f"t{i}", "ok"))
         pids = pool.pids
-        for i in range(4):
-            pool.submit(sample(f"t{i}", "ok"))
         events = drain(pool)
-    assert [(tmp_path / f"t{i}.out").read_bytes() for i in range(4)] == [b"cba"] * 4
-    assert [type(e) for e in events if e.task == "t0"] == [Started, Step, Done]
-    assert list(tmp_path.glob(".*partial")) == []
+        assert len(pids) == 3
+    done = {e.task: e for e in events if isinstance(e, Done)}
+    assert set(done) == {"t0", "t1", "t2"}
+    digest, size = done["t0"].outputs["result"]
+    assert store.get(digest) == b"cba"
+    assert (size, done["t0"].facts) == (3, {"length": 3})
+    assert [type(e) for e in events if e.task == "t0"] == [Step, Done]
     assert gone(pids)
 
 
-def test_errors_keep_their_class_and_bugs_become_one_line(sample):
-    with Pool(1, 1 << 30) as pool:
-        pool.submit(sample("refused", "refuse"))
-        pool.submit(sample("bug", "bug"))
-        refused, bug = (e for e in drain(pool) if isinstance(e, Failed))
-    assert isinstance(refused.error, UsageError)
-    assert str(refused.error) == "expected something, found nothing"
-    assert isinstance(bug.error, HostError)
-    assert str(bug.error) == "bug: ZeroDivisionError: oops"
-    assert "Traceback" in bug.detail
+def test_roles_with_a_dot_are_one_list_in_order(sample, store):
+    inputs = {"data": store.put(b"x").digest, **{f"more.{i:06}": store.put(b"%d" % i).digest for i in (10, 2, 1)}}
+    with Pool(store.root) as pool:
+        pool.start(sample("lists", "ok", inputs))
+        (done,) = (e for e in drain(pool) if isinstance(e, Done))
+    assert store.get(done.outputs["result"][0]) == b"x1210"
 
 
-def test_a_killed_worker_is_replaced_and_its_task_tried_again(sample, tmp_path):
-    with Pool(1, 1 << 30) as pool:
-        pool.submit(sample("fragile", "die once"))
+def test_a_streaming_task_waits_for_room(sample, store):
+    with Pool(store.root) as pool:
+        pool.start(sample("source", "stream"))
+        seen = []
+        end = time.monotonic() + 30
+        while not seen and time.monotonic() < end:
+            seen += [e for e in pool.events(1.0) if isinstance(e, Emitted)]
+        assert [e.facts for e in seen] == [{"index": 0}]
+        assert list(pool.events(0.3)) == []  # nothing more before the answer
+        pool.proceed("source")
         events = drain(pool)
-    assert [type(e) for e in events if not isinstance(e, Step)] == [Started, Lost, Started, Done]
-    assert (tmp_path / "fragile.out").read_bytes() == b"cba"
+    assert [e.facts["index"] for e in events if isinstance(e, Emitted)] == [1, 2]
+    done = events[-1]
+    assert store.get(done.outputs["guest_log"][0]) == b"hello guest"
+    assert done.log_tail == "hello guest"
 
 
-def test_three_crashes_fail_with_what_to_do(sample, tmp_path):
-    with Pool(1, 1 << 30) as pool:
-        pool.submit(sample("hopeless", "die always"))
-        with pytest.raises(HostError, match=r"hopeless: its worker died 3 times \(last: signal 9\).*--jobs"):
-            drain(pool)
-    assert not (tmp_path / "hopeless.out").exists()
+def test_errors_keep_their_class_and_bugs_become_one_line(sample, store):
+    with Pool(store.root) as pool:
+        for name, behaviour in [("refused", "refuse"), ("bug", "bug"), ("memory", "out of memory")]:
+            pool.start(sample(name, behaviour))
+        found = {e.task: e for e in drain(pool) if isinstance(e, Failed)}
+    assert isinstance(found["refused"].error, UsageError)
+    assert str(found["refused"].error) == "expected something, found nothing"
+    assert isinstance(found["bug"].error, HostError)
+    assert str(found["bug"].error) == "ZeroDivisionError: oops; this is a bug"
+    assert "Traceback" in found["bug"].detail
+    assert "--jobs" in str(found["memory"].error)
 
 
-def test_memory_is_never_promised_twice(sample):
-    with Pool(2, 100) as pool:
-        pool.submit(sample("a", "ok", memory=60, seconds=0.3))
-        pool.submit(sample("b", "ok", memory=60))
-        running = set()
-        for event in drain(pool):
-            if isinstance(event, Started):
-                running.add(event.task)
-            if isinstance(event, Done):
-                running.remove(event.task)
-            assert len(running) <= 1
-        with pytest.raises(HostError, match="expected to need"):
-            pool.submit(sample("c", "ok", memory=101))
+def test_an_input_that_is_gone_is_an_error_that_names_it(sample, store):
+    with Pool(store.root) as pool:
+        pool.start(sample("blind", "ok", {"data": "ab" * 32}))
+        (failed,) = (e for e in drain(pool) if isinstance(e, Failed))
+    assert "ab" * 32 in str(failed.error)
+    assert failed.damaged == "ab" * 32
+
+
+def test_a_killed_worker_is_noticed_within_a_second(sample, store):
+    with Pool(store.root) as pool:
+        pool.start(sample("long", "ok", seconds=60))
+        while not list(pool.events(10)):
+            pass
+        started = time.monotonic()
+        os.kill(pool.pids[0], signal.SIGKILL)
+        (lost,) = pool.events(10)
+        assert time.monotonic() - started < 1.0
+        assert (lost, lost.how) == (Lost("long", -9), "signal 9")
+        assert pool.pids == ()
+        pool.start(sample("again", "ok"))
+        assert isinstance(drain(pool)[-1], Done)
+
+
+def test_killing_a_task_ends_its_worker_without_a_word(sample, store):
+    with Pool(store.root) as pool:
+        pool.start(sample("long", "ok", seconds=60))
+        pids = pool.pids
+        pool.kill(["long", "unknown"])
+        assert gone(pids)
+        assert pool.running == ()
+        assert list(pool.events(0.2)) == []
+
+
+def test_idle_workers_are_retired_busy_ones_are_not(sample, store):
+    with Pool(store.root) as pool:
+        for i in range(3):
+            pool.start(sample(f"t{i}", "ok", seconds=30 if i == 1 else 0))
+        end = time.monotonic() + 30
+        while len(pool.running) > 1 and time.monotonic() < end:
+            list(pool.events(1.0))
+        busy = pool.pids[1]
+        pool.retire(1)
+        assert pool.pids == (busy,)
+        assert pool.running == ("t1",)
+
+
+def test_a_task_goes_to_a_worker_that_knows_its_kind(sample, store):
+    with Pool(store.root) as pool:
+        pool.spawn(("json",))
+        pool.spawn(("sample_task",))
+        first, second = pool.pids
+        pool.start(sample("t", "die always"))
+        (lost,) = (e for e in drain(pool) if isinstance(e, Lost))
+        assert lost.task == "t"
+        assert pool.pids == (first,)
+        assert gone([second])
 
 
 def test_workers_end_when_the_parent_is_killed(sample, tmp_path):
@@ -133,7 +207,8 @@ def test_workers_end_when_the_parent_is_killed(sample, tmp_path):
         "import sys, time, pathlib\n"
         "from localbento.service.worker.pool import Pool\n"
         "if __name__ == '__main__':\n"
-        "    pool = Pool(2, 1)\n"
+        f"    pool = Pool(pathlib.Path({str(tmp_path)!r}))\n"
+        "    pool.spawn(()); pool.spawn(())\n"
         "    print(*pool.pids, flush=True)\n"
         "    time.sleep(60)\n"
     )
