@@ -12,10 +12,10 @@ from rv32im_run import unit_result
 
 from localbento.air.bus import BusKind
 from localbento.air.check import evaluate_columns
-from localbento.circuits.rv32im.buses import OPCODE, RANGE, REGION, UNIT, Range, Region
-from localbento.circuits.rv32im.opcodes import table
+from localbento.circuits.rv32im.buses import FUNCT7, OPCODE, RANGE, REGION, UNIT, Range, Region
+from localbento.circuits.rv32im.opcodes import funct7_kinds, short_table
 from localbento.circuits.rv32im.records import Unit
-from localbento.circuits.rv32im.tables import REGIONS
+from localbento.circuits.rv32im.region import REGIONS
 from localbento.field.babybear import P
 
 UNCHECKED = {
@@ -60,10 +60,10 @@ def judge(chip, matrix, fixed=None):
     for m in chip.messages:
         times = value(m.times)
         parts = np.stack([value(x) for x in m.components])
-        if m.bus in (RANGE, REGION, OPCODE, UNIT) and m.sign < 0:
+        if m.bus in (RANGE, REGION, OPCODE, FUNCT7, UNIT) and m.sign < 0:
             asked = (times > 0) & (times < P // 2)  # a negative pull is a push, and asks for nothing
             failing[m.label] = asked & ~true(m.bus, parts, asked)
-        elif m.bus is UNIT or m.bus == UNIT:
+        elif m.bus in (UNIT, REGION):
             lies |= (times != 0) & ~true(m.bus, parts, times != 0)
         else:
             provided = m.rank is not None
@@ -84,10 +84,14 @@ def true(bus, parts, asked):
         kind, high = parts
         return sum(((kind == k) & (high >= a) & (high <= b)).astype(int) for k, (a, b) in REGIONS.items()) > 0
     if bus == OPCODE:
-        op5, f3, f7, form, op = parts
-        inside = (op5 < 32) & (f3 < 8) & (f7 < 128)
-        number = np.where(inside, op5 + 32 * f3 + 256 * f7, 0)
-        return inside & (table()[0][number] == form) & (table()[1][number] == op)
+        op5, f3, kind, form, op = parts
+        forms, ops = short_table()
+        inside = (op5 < 32) & (f3 < 8) & (kind < len(forms) >> 8)
+        number = np.where(inside, op5 + 32 * f3 + 256 * kind, 0)
+        return inside & (forms[number] == form) & (ops[number] == op)
+    if bus == FUNCT7:
+        funct7, kind = parts
+        return (funct7 < 128) & (funct7_kinds()[np.where(funct7 < 128, funct7, 0)] == kind)
     return np.array([not a or _unit_true(*map(int, column)) for a, column in zip(asked, parts.T, strict=True)], bool)
 
 

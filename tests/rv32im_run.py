@@ -25,6 +25,8 @@ from localbento.circuits.rv32im import (
     less,
     memory,
     multiply,
+    opcode_chip,
+    region,
     shift,
     tables,
 )
@@ -44,8 +46,12 @@ CHIPS = {
     "alu_reg": alu.AluReg, "alu_imm": alu.AluImm, "word": memory.WordMove, "part": memory.Part,
     "branch": branch.Branch, "const": const.Const, "jalr": jump.Jalr, "bitwise": bitwise.Bitwise, "less": less.Less,
     "shift": shift.Shift, "mul": multiply.Multiply, "div": divide.Divide, "decode": decode.Decode,
-    "peek": fetch.Peek, "slow_fetch": fetch.SlowFetch, "tables": tables.Tables,
+    "peek": fetch.Peek, "slow_fetch": fetch.SlowFetch,
+    "region": region.Regions, "opcodes": opcode_chip.Opcodes, "tables13": tables.Tables13,
 }  # fmt: skip
+FIXED_ROWS = {"opcodes": 1 << opcode_chip.LOWEST, "tables13": tables.Tables13.rows()}
+"""Chips with preprocessed columns."""
+WITHOUT_TABLES = [name for name in CHIPS if name not in FIXED_ROWS]
 BY_OPERATION = {
     Operation.SLT: Unit.LT, Operation.SLTU: Unit.LTU,
     **{o: Unit[o.name] for o in Operation if o.name in Unit.__members__},
@@ -331,7 +337,7 @@ class Run:
             self.public.append(PublicMessage(CODE, -1, (addr, sequence, *limbs(word))))
 
     def filled(self):
-        """Columns of every chip, by name, tables excluded."""
+        """Columns of every chip that is filled from records, by name."""
         rows = array(self.decode_rows, 5)
         answers = answer(rows)
         result = {name: CHIPS[name].fill(array(self.steps[name], 16), answers) for name in STEP_CHIPS}
@@ -352,8 +358,12 @@ class Run:
         counts = tables.Counts()
         for name, matrix in result.items():
             count_lookups(recorded(name), matrix, counts)
+        asked = region.Regions.fill(counts)
+        result["region"] = assemble(region.Regions, asked, rows_of(asked) + spare)
+        count_lookups(recorded("region"), result["region"], counts)
         if with_tables:
-            result["tables"] = assemble(tables.Tables, tables.Tables.fill(counts), tables.ROWS)
+            for name, rows in FIXED_ROWS.items():
+                result[name] = assemble(CHIPS[name], CHIPS[name].fill(counts), rows)
         return result
 
     def system(self):
@@ -362,7 +372,7 @@ class Run:
 
 @cache
 def fixed(name):
-    return assemble_fixed(CHIPS[name], tables.ROWS if name == "tables" else 1)
+    return assemble_fixed(CHIPS[name], FIXED_ROWS.get(name, 1))
 
 
 def limbs(word):

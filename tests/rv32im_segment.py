@@ -275,15 +275,16 @@ def compress(state, data, constants):
 
 def tight_profile(records, spare=2):
     """A profile without padding to powers of two, for the checker only: every chip with a few unused rows."""
-    counts = row_counts(records) | {"tables": 0}
+    tables = {"opcodes": 11, "tables13": 13}
+    counts = row_counts(records) | {"region": 400} | {name: 1 << log for name, log in tables.items()}
 
     class Tight(Profile):
         def capacity(self, chip):
-            return 1 << 17 if chip == "tables" else counts[chip]
+            return counts[chip]
 
         def rows(self, chip):
-            return self.capacity(chip) + (0 if chip == "tables" else spare)
+            return self.capacity(chip) + (0 if chip in tables else spare)
 
-    heights = dict.fromkeys(counts, 9) | {"tables": 17}
+    heights = dict.fromkeys(counts, 9) | tables
     assert all(recorded(name) for name in counts)
     return Tight("tight", 0, heights, dict.fromkeys(counts, 1))

@@ -19,6 +19,7 @@ from localbento.circuits.rv32im.costs import (
 )
 from localbento.circuits.rv32im.keys import profile_outline
 from localbento.circuits.rv32im.profiles import MAX_HEIGHTS, choose_profile, parse, profiles
+from localbento.circuits.rv32im.tables import FORMS
 from localbento.errors import ProvingError
 from localbento.stark.params import S100
 from localbento.stark.shape import make_shape
@@ -26,6 +27,7 @@ from localbento.tasks.memory import predict_task_bytes
 
 GOLDEN = Path(__file__).resolve().parents[2] / "fixtures" / "golden" / "sizes.json"
 
+FORM_HEIGHTS = {name: form.LOG_ROWS for name, form in FORMS.items()}
 LIMITS = {
     "alu_reg": 54, "alu_imm": 44, "word": 54, "part": 74, "branch": 37, "const": 26, "jalr": 41, "bitwise": 28,
     "less": 29, "shift": 58, "mul": 58, "div": 69, "decode": 89, "peek": 17, "slow_fetch": 26, "system": 98,
@@ -81,7 +83,8 @@ def test_costs_are_those_of_the_shape():
     one = dict.fromkeys(machine.CHIPS, 1)
     heights = dict.fromkeys(machine.CHIPS, 17)
     assert committed_cells(one, heights) >> 17 == sum(chip_size(n).cells for n in one) + HEIGHT_CELLS
-    assert opened_width(one, heights) - (committed_cells(one, heights) >> 17) == chip_size("tables").fixed
+    fixed = sum(chip_size(name).fixed for name in ("opcodes", *FORMS))
+    assert opened_width(one, heights) - (committed_cells(one, heights) >> 17) == fixed
 
 
 def test_profiles_keep_their_rules():
@@ -90,12 +93,13 @@ def test_profiles_keep_their_rules():
     for profile in profiles():
         assert len({profile.log_heights[c] for c in profile.copies}) <= MAX_HEIGHTS
         assert all(S100.lowest <= h <= S100.tallest for h in profile.system_heights)
-        assert all(profile.copies.get(c, 0) for c in machine.CHIPS if c not in machine.OPTIONAL)
+        assert all(profile.copies.get(c, 0) for c in machine.CHIPS if c not in {*machine.OPTIONAL, *FORMS})
+        assert [profile.copies[form] for form in FORMS if form in profile.copies] == [1]
         assert profile.opened <= 2200
 
 
 def test_too_many_heights_are_refused():
-    chips = {name: [9 + i % 6, 1] for i, name in enumerate(machine.CHIPS)} | {"tables": [17, 1]}
+    chips = {name: [9 + i % 6, 1] for i, name in enumerate(machine.CHIPS)}
     with pytest.raises(ValueError, match="heights"):
         parse({"tall": chips})
 
@@ -106,7 +110,7 @@ def test_no_profile_for_too_many_rows():
 
 
 def test_the_cheapest_profile_that_fits():
-    counts = dict.fromkeys((n for n in machine.CHIPS if n != "tables"), 1)
+    counts = dict.fromkeys((n for n in machine.CHIPS if n not in machine.UNCOUNTED), 1)
     chosen = choose_profile(counts)
     assert chosen.cells == min(p.cells for p in profiles() if p.fits(counts))
 
@@ -119,12 +123,21 @@ def test_times_cannot_wrap():
 
 
 def test_systems_without_a_needed_chip_are_refused():
-    copies, heights = dict.fromkeys(machine.CHIPS, 1), dict.fromkeys(machine.CHIPS, 9) | {"tables": 17}
-    for bad in (copies | {"decode": 0}, copies | {"nonsense": 1}, copies | {"tables": 2}):
-        with pytest.raises(machine.CircuitError):
+    chips = [name for name in machine.CHIPS if name not in FORMS]
+    copies, heights = dict.fromkeys(chips, 1) | {"tables13": 1}, dict.fromkeys(machine.CHIPS, 11) | FORM_HEIGHTS
+    assert machine.make_system("m", copies, heights)
+    for bad in (copies | {"decode": 0}, copies | {"nonsense": 1}, copies | {"region": 0}):
+        with pytest.raises(machine.CircuitError, match="missing"):
+            machine.make_system("m", bad, heights)
+    for bad in (copies | {"tables13": 2}, copies | {"tables13": 0}, copies | {"tables17": 1}):
+        with pytest.raises(machine.CircuitError, match="tables"):
             machine.make_system("m", bad, heights)
     with pytest.raises(machine.CircuitError, match="tables"):
-        machine.make_system("m", copies, heights | {"tables": 16})
+        machine.make_system("m", copies, heights | {"tables13": 15})
+    with pytest.raises(machine.CircuitError, match="opcodes"):
+        machine.make_system("m", copies | {"opcodes": 2}, heights)
+    with pytest.raises(machine.CircuitError, match="opcodes"):
+        machine.make_system("m", copies, heights | {"opcodes": 10})
 
 
 if __name__ == "__main__":

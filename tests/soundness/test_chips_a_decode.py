@@ -90,7 +90,7 @@ def test_compressed_words_are_illegal_whatever_their_other_bits():
     assert "not compressed: 11" in refusals("decode", row, compressed=0, imm=1)
     legal = decoded(encode("addi", 1, 1, imm=1), user=True)
     refused = refusals("decode", legal, compressed=1, imm=0, bit0=0, op5=cell("decode", legal, "op5") + pow(4, -1, P))
-    assert "pull opcode 0" in refused
+    assert "opcode" in refused
 
 
 @pytest.mark.parametrize("word", [0x73 | 1 << 7, 0x73 | 1 << 15, 0x10_0073 | 1 << 7, 0x20_0073, 0x3020_0073 | 1 << 15,

@@ -13,6 +13,7 @@ from localbento.air.rules import check_chip, check_padding
 from localbento.circuits.rv32im import machine
 from localbento.circuits.rv32im.profiles import choose_profile
 from localbento.circuits.rv32im.public import public_values
+from localbento.circuits.rv32im.tables import FORMS
 from localbento.circuits.rv32im.tree import touched_nodes
 from localbento.circuits.rv32im.witness import make_witness, row_counts
 from localbento.riscv import abi
@@ -130,14 +131,15 @@ def test_copies_take_rows_in_turn():
 
     class Halves(type(profile)):
         def capacity(self, chip):
-            return 1 << 17 if chip == "tables" else 2 * half[chip]
+            return profile.capacity(chip) if chip in machine.UNCOUNTED else 2 * half[chip]
 
         def rows(self, chip):
-            return 1 << 17 if chip == "tables" else half[chip] + 1
+            return profile.rows(chip) if chip in machine.UNCOUNTED else half[chip] + 1
 
-    halves = Halves("halves", 0, profile.log_heights, dict.fromkeys(counts, 2) | {"tables": 1})
+    served = ("region", "opcodes", "tables13")
+    halves = Halves("halves", 0, profile.log_heights, dict.fromkeys(counts, 2) | dict.fromkeys(served, 1))
     witness = make_witness(c.records, halves)
-    assert len(witness.mains) == 2 * len(counts) + 1
+    assert len(witness.mains) == 2 * len(counts) + 3
     from localbento.air.check import check
     from localbento.air.chip import assemble_fixed
 
@@ -161,17 +163,15 @@ def test_a_real_profile_holds_a_small_segment():
     for chip, height, matrix in zip(profile.system.chips, profile.system_heights, witness.mains, strict=True):
         assert matrix.shape == (chip.width, 1 << height)
         padding = np.array([chip.chip.padding.get(n, 0) for n in chip.main])
-        if chip.name != "tables":
-            assert (matrix[:, -192:] == padding[:, None]).all()
-        else:
-            assert not matrix[:, -192:].any()
+        assert (matrix[:, -192:] == padding[:, None]).all()
 
 
 @pytest.mark.parametrize("name", machine.CHIPS)
 def test_rules(name):
     """Degrees, multiplicities, ranks and the padding row of every chip."""
     check_chip(machine.recorded(name), 4)
-    check_padding(machine.recorded(name), 1 << 17 if name == "tables" else 512)
+    rows = FORMS[name].rows() if name in FORMS else 2048
+    check_padding(machine.recorded(name), rows)
 
 
 def test_touched_nodes():

@@ -88,11 +88,14 @@ SHA2_DONE: Final = _exchange(
 RANGE: Final = Bus("range", 32, ("table", "x", "y", "z"), BusKind.LOOKUP)
 """`x` (and `y`, `z`) stand in a table of `Range`; unused components are 0."""
 
-REGION: Final = Bus("region", 33, ("kind", "high"), BusKind.LOOKUP)
+REGION: Final = Bus("region", 33, ("kind", "high"), BusKind.LOOKUP, rank=1)
 """The high half of a byte address lies in a `Region`."""
 
-OPCODE: Final = Bus("opcode", 34, ("op5", "funct3", "funct7", "form", "op"), BusKind.LOOKUP)
-"""What the instruction with these fields is: a `Form`, and the op of DECODE without the mode."""
+OPCODE: Final = Bus("opcode", 34, ("op5", "funct3", "kind", "form", "op"), BusKind.LOOKUP)
+"""What the instruction with these fields is: a `Form`, and the op of DECODE without the mode.
+
+`kind` is that of funct7, since all but a few of its values mean the same.
+"""
 
 HASH: Final = Bus("hash", 35, (*_cells("cell", 16), *_cells("digest", 8)), BusKind.LOOKUP, rank=1)
 """One permutation with capacity 0: sixteen cells and their digest."""
@@ -108,7 +111,7 @@ UNIT: Final = Bus(
 )
 """`out` is what the operation `op` (a `records.Unit`) gives for `a` and `b`."""
 
-DECODE: Final = Bus("decode", 37, ("pc", "op", "s1", "s2", "rd", "x", "y", "u", "v"), BusKind.LOOKUP, rank=1)
+DECODE: Final = Bus("decode", 37, ("pc", "op", "s1", "s2", "rd", "x", "y", "u", "v"), BusKind.LOOKUP, rank=2)
 """The instruction at `pc`: op = 64 * OpChip + variant, then addresses and values, all absolute.
 
 `s1`, `s2`, `rd` are word addresses in the register bank of the mode, 0 if unused (rd of a store: its rs2;
@@ -116,6 +119,9 @@ a write to x0: the scratch word).  `x`, `y` are limbs: of the immediate (shift: 
 of lui, auipc and jal, of the byte pc (user ecall, trap), of the link (machine ecall).  `u` is a branch's
 target, the next pc of `const`, the low limb of jalr's link, and `v` that link's high limb.
 """
+
+FUNCT7: Final = Bus("funct7", 38, ("funct7", "kind"), BusKind.LOOKUP)
+"""The kind of a funct7: values that mean the same beside every opcode and funct3 are of one kind."""
 
 
 class Range(IntEnum):

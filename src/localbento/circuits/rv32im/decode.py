@@ -15,6 +15,7 @@ from localbento.circuits.rv32im.buses import (
     CODE,
     DECODE,
     FETCHED,
+    FUNCT7,
     LOW_BITS,
     NO_TARGET,
     OP_USER,
@@ -25,7 +26,7 @@ from localbento.circuits.rv32im.buses import (
     Range,
 )
 from localbento.circuits.rv32im.cells import Limbs, check_range
-from localbento.circuits.rv32im.opcodes import table
+from localbento.circuits.rv32im.opcodes import funct7_kinds, table
 from localbento.circuits.rv32im.records import U32, DecodeRow
 from localbento.circuits.rv32im.residues import inverse
 
@@ -50,10 +51,11 @@ class Decode(Chip):
 
     Manual: "Base Instruction Formats", "Immediate Encoding Variants", "RV32/64G Instruction Set Listings".
     Given the word at the pc (from CODE, to which it goes back; or from FETCHED), proves every component of the
-    tuple it answers.  The word is cut into fields of looked-up length, which is unique; OPCODE, which knows every
-    triple (opcode, funct3, funct7), says the kind; low two bits other than 11 are a kind of their own; the
-    three SYSTEM instructions are told from the rest of their triples by the register fields.  The pc is cut into
-    14 and 16 bits, the latter in the region of the mode: without that the cut would not be unique.
+    tuple it answers.  The word is cut into fields of looked-up length, which is unique; FUNCT7, which knows every
+    funct7, and OPCODE, which knows every opcode and funct3 beside each kind of funct7, say the kind of instruction;
+    low two bits other than 11 are a kind of their own; the three SYSTEM instructions are told from the rest of their
+    triples by the register fields.  The pc is cut into 14 and 16 bits, the latter in the region of the mode: without
+    that the cut would not be unique.
     Illegal words and ebreak are answered in user mode only, mret in machine mode only.
     Assumes: the word is in range, by the invariant of MEMORY.
     """
@@ -94,6 +96,7 @@ class Decode(Chip):
     rs2_bit: Bit
     funct7_low: Felt  # 6 bits
     sign: Bit
+    funct7_kind: Felt
     form: Felt
     table_op: Felt
     op: Felt
@@ -163,7 +166,8 @@ class Decode(Chip):
 
     def constrain_kind(self, c: Constraints) -> None:
         """The kind follows from the word."""
-        c.pull(OPCODE, (self.op5, self.funct3, self.funct7, self.form, self.table_op))
+        c.pull(FUNCT7, (self.funct7, self.funct7_kind), label="kind of funct7")
+        c.pull(OPCODE, (self.op5, self.funct3, self.funct7_kind, self.form, self.table_op), label="opcode")
         check_range(c, "rd has 5 bits", Range.U4, self.rd_even)
         check_range(c, "rs1 has 5 bits", Range.U4, self.rs1_even)
         check_range(c, "rs2 has 5 bits", Range.U4, self.rs2_even)
@@ -280,6 +284,7 @@ class Decode(Chip):
             "rs2_bit": f.rs2 & 1,
             "funct7_low": f.funct7 & 63,
             "sign": f.funct7 >> 6,
+            "funct7_kind": funct7_kinds()[f.funct7],
             "form": answers.form,
             "table_op": table()[1][f.op5 | f.funct3 << 5 | f.funct7 << 8],
             "op": answers.op,

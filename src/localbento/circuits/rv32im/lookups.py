@@ -1,6 +1,6 @@
-"""Counting what filled chips ask of the preprocessed tables.
+"""Counting what filled chips ask of the tables and regions.
 
-Only the components of the messages to RANGE, REGION and OPCODE are evaluated.  They are linear (key generation
+Only the components of the messages to RANGE, REGION, OPCODE and FUNCT7 are evaluated.  They are linear (key generation
 sees to it), so each is a short sum over columns.
 """
 
@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 
 from localbento.air.chip import CircuitError, Matrix, Message, RecordedChip
 from localbento.air.expr import Graph, Op
-from localbento.circuits.rv32im.buses import OPCODE, RANGE, REGION
+from localbento.circuits.rv32im.buses import FUNCT7, OPCODE, RANGE, REGION
 from localbento.circuits.rv32im.tables import Counts
 from localbento.field.babybear import P
 
 SMALL = 1 << 20
 """A sum of columns with coefficients below this does not pass 63 bits."""
+
+COUNTED = (RANGE, REGION, OPCODE, FUNCT7)
+"""Lookups that no record counts: what answers them is filled last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ def count_lookups(chip: RecordedChip, matrix: Matrix, counts: Counts) -> None:
     Raises: ValueError if a row asks for something that stands in no table, with chip and label.
     """
     for message in chip.messages:
-        if message.sign < 0 and message.bus in (RANGE, REGION, OPCODE):
+        if message.sign < 0 and message.bus in COUNTED:
             rows = _rows(linear(chip.graph, message.times).on(matrix, slice(None)), matrix.shape[1])
             if rows is not None and not _count(chip, message, matrix, rows, counts):
                 msg = f"{chip.name}, {message.label!r}: a row asks for something that stands in no table"
@@ -110,6 +113,8 @@ def _count(
     parts = [linear(chip.graph, node).on(matrix, rows) for node in message.components]
     if message.bus == OPCODE:
         return counts.add_opcode(*parts)
+    if message.bus == FUNCT7:
+        return counts.add_funct7(*parts)
     first, rest = parts[0], parts[1:]
     for kind in np.unique(first) if len(first) > 1 else first:
         chosen = rest if len(first) == 1 else [p if len(p) == 1 else p[first == kind] for p in rest]

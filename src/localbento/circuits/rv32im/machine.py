@@ -23,15 +23,17 @@ from localbento.circuits.rv32im.jump import Jalr
 from localbento.circuits.rv32im.less import Less
 from localbento.circuits.rv32im.memory import Part, WordMove
 from localbento.circuits.rv32im.multiply import Multiply
+from localbento.circuits.rv32im.opcode_chip import LOWEST as LOWEST_OPCODES
+from localbento.circuits.rv32im.opcode_chip import Opcodes
 from localbento.circuits.rv32im.paging import Node, Page, PageBlock
 from localbento.circuits.rv32im.poseidon2 import Poseidon2
 from localbento.circuits.rv32im.public import NAMES, public_messages
+from localbento.circuits.rv32im.region import Regions
 from localbento.circuits.rv32im.sha2 import Sha2
 from localbento.circuits.rv32im.sha2_round import Sha2Round
 from localbento.circuits.rv32im.shift import Shift
 from localbento.circuits.rv32im.system import System as SystemChip
-from localbento.circuits.rv32im.tables import LOG_ROWS as TABLE_LOG_ROWS
-from localbento.circuits.rv32im.tables import Tables
+from localbento.circuits.rv32im.tables import FORMS as TABLES
 from localbento.field.babybear import P
 from localbento.stark.params import S100, ParameterSet
 
@@ -62,10 +64,15 @@ CHIPS: Final[Mapping[str, type[Chip]]] = MappingProxyType(
         "poseidon2": Poseidon2,
         "sha2": Sha2,
         "sha2_round": Sha2Round,
-        "tables": Tables,
+        "region": Regions,
+        "opcodes": Opcodes,
+        **TABLES,
     }
 )
 """Every chip by its name in records, profiles and limits; in the order of the system."""
+
+UNCOUNTED: Final = frozenset({"region", "opcodes", *TABLES})
+"""Chips that answer lookups, filled after all others: rows nobody counts, in every profile enough for any segment."""
 
 OPTIONAL: Final = frozenset(
     {"part", "shift", "mul", "div", "peek", "slow_fetch", "host_io", "read_data", "sha2", "sha2_round"}
@@ -95,12 +102,16 @@ def make_system(name: str, copies: Mapping[str, int], log_heights: Mapping[str, 
     Raises: CircuitError if a chip that must be there is not, or times could wrap around p.
     """
     unknown = set(copies) - set(CHIPS)
-    missing = [chip for chip in CHIPS if chip not in OPTIONAL and copies.get(chip, 0) < 1]
+    missing = [chip for chip in CHIPS if chip not in OPTIONAL | set(TABLES) and copies.get(chip, 0) < 1]
     if unknown or missing:
         msg = f"{name}: unknown chips {sorted(unknown)}, missing chips {missing}"
         raise CircuitError(msg)
-    if copies["tables"] != 1 or log_heights["tables"] != TABLE_LOG_ROWS:
-        msg = f"{name}: expected one copy of tables at 2^{TABLE_LOG_ROWS}"
+    forms = {form: copies[form] for form in TABLES if copies.get(form, 0)}
+    if list(forms.values()) != [1] or any(log_heights[form] != TABLES[form].LOG_ROWS for form in forms):
+        msg = f"{name}: expected one copy of one form of tables at its height, found {forms}"
+        raise CircuitError(msg)
+    if copies["opcodes"] != 1 or log_heights["opcodes"] < LOWEST_OPCODES:
+        msg = f"{name}: expected one copy of opcodes, at 2^{LOWEST_OPCODES} or more"
         raise CircuitError(msg)
     check_times(name, copies, log_heights)
     chips = tuple(recorded(chip) for chip in CHIPS for _ in range(copies.get(chip, 0)))

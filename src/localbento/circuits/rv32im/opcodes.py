@@ -1,4 +1,4 @@
-"""What the table OPCODE says about each (opcode, funct3, funct7), derived from the instruction table.
+"""What OPCODE and FUNCT7 say about each (opcode, funct3, funct7), derived from the instruction table.
 
 A triple has one number: bits 2-6 of the word, then 3 bits of funct3, then 7 bits of funct7.  Low two bits other
 than 11 are no matter of this table; the decode chip treats them first.
@@ -109,4 +109,29 @@ def table() -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
         hit = (word & field_bits) == (row.match & field_bits)
         forms[hit] = form(row)
         ops[hit] = op(row)
+    return forms, ops
+
+
+FUNCT7_VALUES: Final = 1 << 7
+PAIRS: Final = 1 << 8
+"""Values of opcode and funct3 together: op5 + 32 funct3."""
+
+
+@cache
+def funct7_kinds() -> NDArray[np.uint32]:
+    """Kind of each funct7, uint32[128]: two values are of one kind if every opcode and funct3 takes them alike."""
+    forms, ops = table()
+    seen: dict[bytes, int] = {}
+    kinds = [
+        seen.setdefault(forms[at : at + PAIRS].tobytes() + ops[at : at + PAIRS].tobytes(), len(seen))
+        for at in range(0, SIZE, PAIRS)
+    ]
+    return np.array(kinds, np.uint32)
+
+
+@cache
+def short_table() -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Form and op by op5 + 32 funct3 + 256 (kind of funct7), each uint32[256 kinds]."""
+    first = np.unique(funct7_kinds(), return_index=True)[1]
+    forms, ops = (values.reshape(FUNCT7_VALUES, PAIRS)[first].reshape(-1) for values in table())
     return forms, ops

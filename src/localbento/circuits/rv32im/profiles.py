@@ -15,6 +15,8 @@ from typing import Any
 from localbento.air.system import System
 from localbento.circuits.rv32im import machine
 from localbento.circuits.rv32im.costs import committed_cells, opened_width
+from localbento.circuits.rv32im.paging import PAGE_BLOCKS
+from localbento.circuits.rv32im.region import most_rows
 from localbento.errors import ProvingError
 
 MAX_HEIGHTS = 5
@@ -47,8 +49,8 @@ class Profile:
 
     @cached_property
     def capacities(self) -> Mapping[str, int]:
-        """Capacity of every chip but `tables`: what the segmenter must stay below."""
-        return MappingProxyType({name: self.capacity(name) for name in machine.CHIPS if name != "tables"})
+        """Capacity of every chip that the segmenter counts, which it must stay below."""
+        return MappingProxyType({name: self.capacity(name) for name in machine.CHIPS if name not in machine.UNCOUNTED})
 
     @cached_property
     def system(self) -> System:
@@ -84,7 +86,7 @@ class Profile:
 def parse(data: Mapping[str, Any]) -> tuple[Profile, ...]:
     """Profiles from the plain data of the table: name to chip to [log2 of rows, copies].
 
-    Raises: ValueError if a profile has too many heights.
+    Raises: ValueError if a profile has too many heights, or room for more pages than its `region` may need.
     """
     result = []
     for number, (name, chips) in enumerate(data.items(), 1):
@@ -93,7 +95,13 @@ def parse(data: Mapping[str, Any]) -> tuple[Profile, ...]:
         if len(set(log_heights.values())) > MAX_HEIGHTS:
             msg = f"profile {name}: {len(set(log_heights.values()))} heights, allowed {MAX_HEIGHTS}"
             raise ValueError(msg)
-        result.append(Profile(name, number, MappingProxyType(log_heights), MappingProxyType(copies)))
+        profile = Profile(name, number, MappingProxyType(log_heights), MappingProxyType(copies))
+        pages = min(profile.capacity("page"), profile.capacity("page_block") // PAGE_BLOCKS)
+        regions = most_rows(pages, profile.capacity("sha2"))
+        if profile.capacity("region") < regions:
+            msg = f"profile {name}: {profile.capacity('region')} rows of region, {regions} may be needed"
+            raise ValueError(msg)
+        result.append(profile)
     return tuple(result)
 
 

@@ -1,85 +1,103 @@
-"""The preprocessed tables: what every range, region and opcode lookup of the machine is answered from."""
+"""The preprocessed tables of RANGE, in three heights, and what a segment asks of all tables."""
 
+from collections.abc import Mapping
 from functools import cache
-from typing import Final
+from typing import Annotated, Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from localbento.air.cells import Felt, Fixed
 from localbento.air.chip import Chip, Columns, Constraints
-from localbento.circuits.rv32im.buses import OPCODE, RANGE, REGION, Range, Region
-from localbento.circuits.rv32im.opcodes import SIZE, table
+from localbento.air.expr import Expr
+from localbento.circuits.rv32im.buses import RANGE, Range, Region
+from localbento.circuits.rv32im.opcodes import FUNCT7_VALUES, PAIRS, funct7_kinds, short_table
+from localbento.circuits.rv32im.region import REGIONS
 
-BLOCKS: Final = (Range.U16, Range.U14, Range.U11, Range.U8, Range.U6, Range.U4)
-"""Plain ranges, one below the other."""
+PLAIN: Final = (Range.U16, Range.U14, Range.U11, Range.U8, Range.U6, Range.U4)
+"""Ranges of one number."""
 
-_SIZES: Final = tuple(1 << int(b) for b in BLOCKS)
-START: Final = dict(zip(BLOCKS, (sum(_SIZES[:i]) for i in range(len(_SIZES))), strict=True))
-"""The row where the block of a range begins."""
+HALVES: Final = 1 << 16
+BYTE: Final = 256
+BLINDED: Final = 192
+"""Rows that every parameter set leaves free; no set blinds more."""
 
-USED: Final = sum(_SIZES)
-LOG_ROWS: Final = 17
-ROWS: Final = 1 << LOG_ROWS
-"""The one height of this chip; it leaves more rows free than any parameter set blinds."""
-
-REGIONS: Final = {
-    Region.MACHINE: (0x0001, 0xFFFF),
-    Region.USER: (0x0001, 0xBFFF),
-    Region.DISPATCH: (0xC000, 0xFEFF),
-}
-"""First and last high half of each region."""
-
-RANGE_COLUMN, BYTES_COLUMN, AND_COLUMN, REGION_COLUMN, OPCODE_COLUMN = 0, 1, 2, 3, 6
-COLUMNS: Final = 7
-"""Order of the uses in `fill`; the regions take three columns in the order of their numbers."""
+Tuples = NDArray[np.uint32]
 
 
 class Tables(Chip):
-    """Numbers below 2**16 and shorter ones, bytes, ANDs of bytes, high halves of regions, opcodes.
+    """Numbers below 2**16 and shorter ones, pairs of bytes, ANDs of bytes.
 
-    Every row of the preprocessed columns holds one true tuple of each kind (repeated where a kind has fewer), and
-    answers each any number of times; rank 0.  A shorter range is a table of its own: that 4 q is 16 bits does not
-    bound q (4 * 503316481 = 3 modulo p).
+    Row `x + 256 y` of the preprocessed columns holds one true tuple for each column of uses, and answers each any
+    number of times; rank 0.  The 2**16 tuples of 16 bits, of pairs and of ANDs stand in blocks side by side: in block k
+    the second byte is y + k times the number of ys.  What blocks leave over, and the shorter ranges, stands in columns
+    of its own, tuple by tuple; where one has fewer tuples than rows its first is repeated.
+
+    A shorter range is a table of its own: that 4 q is 16 bits does not bound q (4 * 503316481 = 3 modulo p).
     """
 
     is_real: Fixed
-    table: Fixed
-    x: Fixed  # low byte of the row's number in its range
-    y: Fixed  # high byte
-    both: Fixed  # x & y
-    machine: Fixed
-    user: Fixed
-    dispatch: Fixed
-    op5: Fixed
-    funct3: Fixed
-    funct7: Fixed
-    form: Fixed
-    op: Fixed
-    range_uses: Felt
-    bytes_uses: Felt
-    and_uses: Felt
-    machine_uses: Felt
-    user_uses: Felt
-    dispatch_uses: Felt
-    opcode_uses: Felt
-    unused: Felt  # alone at the tallest height, its leaves need eight blinded columns to hide
+    x: Fixed
+    y: Fixed
+    both: tuple[Fixed, ...]  # of each block of ANDs: x & (the second byte)
+    plain_table: tuple[Fixed, ...]
+    plain_x: tuple[Fixed, ...]
+    pair_table: tuple[Fixed, ...]
+    pair_x: tuple[Fixed, ...]
+    pair_y: tuple[Fixed, ...]
+    pair_z: tuple[Fixed, ...]
+    block_uses: tuple[Felt, ...]
+    plain_uses: tuple[Felt, ...]
+    pair_uses: tuple[Felt, ...]
+
+    LOG_ROWS: ClassVar[int] = 0
+    BLOCKS: ClassVar[Mapping[Range, int]] = {}
+    """Blocks of 16 bits, of pairs and of ANDs."""
+    PLAINS: ClassVar[int] = 1
+    PAIRS: ClassVar[int] = 1
+    """Columns of tuples that stand in no block: plain ones, and pairs and ANDs."""
+
+    @classmethod
+    def rows(cls) -> int:
+        """The one height of this form."""
+        return 1 << cls.LOG_ROWS
+
+    @classmethod
+    def ys(cls) -> int:
+        """Second bytes in a block."""
+        return min(BYTE, (cls.rows() - BLINDED) // BYTE)
 
     def constrain(self, c: Constraints) -> None:
-        """One row of each table."""
-        opcode = (self.op5, self.funct3, self.funct7, self.form, self.op)
-        for bus, message, uses in (
-            (RANGE, (self.table, self.x + 256 * self.y, 0, 0), self.range_uses),
-            (RANGE, (Range.BYTES, self.x, self.y, 0), self.bytes_uses),
-            (RANGE, (Range.AND, self.x, self.y, self.both), self.and_uses),
-            (REGION, (Region.MACHINE, self.machine), self.machine_uses),
-            (REGION, (Region.USER, self.user), self.user_uses),
-            (REGION, (Region.DISPATCH, self.dispatch), self.dispatch_uses),
-            (OPCODE, opcode, self.opcode_uses),
-        ):
-            name = uses.name.removesuffix("_uses")
-            c.zero(f"{name}: only rows of the tables answer", (1 - self.is_real) * uses)
-            c.provide(bus, message, uses, label=name)
+        """One tuple for each column of uses."""
+        uses = iter(self.block_uses)
+        for table, count in self.BLOCKS.items():
+            for block in range(count):
+                second = self.y + block * self.ys()
+                parts: tuple[Expr | int, ...] = (self.x + BYTE * second, 0, 0)
+                if table is not Range.U16:
+                    parts = (self.x, second, self.both[block] if table is Range.AND else 0)
+                self._answer(c, f"{table.name.lower()}, block {block}", (table, *parts), next(uses))
+        for i, times in enumerate(self.plain_uses):
+            self._answer(c, f"plain {i}", (self.plain_table[i], self.plain_x[i], 0, 0), times)
+        for i, times in enumerate(self.pair_uses):
+            message = (self.pair_table[i], self.pair_x[i], self.pair_y[i], self.pair_z[i])
+            self._answer(c, f"pair {i}", message, times)
+
+    def _answer(self, c: Constraints, name: str, message: tuple[Expr | int, ...], uses: Felt) -> None:
+        c.zero(f"{name}: only rows of the tables answer", (1 - self.is_real) * uses)
+        c.provide(RANGE, message, uses, label=name)
+
+    @classmethod
+    def left_over(cls, table: Range) -> int:
+        """The first number, x + 256 y, of a table that stands in no block."""
+        return min(HALVES, cls.BLOCKS.get(table, 0) * cls.ys() * BYTE)
+
+    @classmethod
+    def used(cls) -> int:
+        """Rows that hold tuples."""
+        plains = sum(1 << table for table in PLAIN) - cls.left_over(Range.U16)
+        pairs = 2 * HALVES - cls.left_over(Range.BYTES) - cls.left_over(Range.AND)
+        return max(cls.ys() * BYTE, -(-plains // cls.PLAINS), -(-pairs // cls.PAIRS))
 
     @classmethod
     def fixed(cls, rows: int) -> Columns:
@@ -87,64 +105,167 @@ class Tables(Chip):
 
         Raises: ValueError unless `rows` is the one height.
         """
-        if rows != ROWS:
-            msg = f"tables: expected {ROWS} rows, found {rows}"
+        if rows != cls.rows():
+            msg = f"{cls.__name__}: expected {cls.rows()} rows, found {rows}"
             raise ValueError(msg)
-        number = np.concatenate([np.arange(size, dtype=np.uint32) for size in _SIZES])
-        x, y = number & 255, number >> 8
-        triple = np.arange(USED, dtype=np.uint32) % SIZE
-        forms, ops = table()
-        regions = {}
-        for region, (first, last) in REGIONS.items():
-            inside = (number >= first) & (number <= last)
-            regions[region.name.lower()] = np.where(inside, number, first)
+        used, ys = cls.used(), cls.ys()
+        number = np.arange(used, dtype=np.uint32)
+        x, y = number & 255, (number >> 8) % ys
+        plain, pair = cls._plain_tuples(), cls._pair_tuples()
         return {
-            "is_real": np.ones(USED, np.uint32),
-            "table": np.repeat(np.array(BLOCKS, np.uint32), _SIZES),
+            "is_real": np.ones(used, np.uint32),
             "x": x,
             "y": y,
-            "both": x & y,
-            **regions,
-            "op5": triple & 31,
-            "funct3": triple >> 5 & 7,
-            "funct7": triple >> 8,
-            "form": forms[triple],
-            "op": ops[triple],
+            "both": [x & (y + block * ys) for block in range(cls.BLOCKS[Range.AND])],
+            "plain_table": _dealt(plain[0], cls.PLAINS, used),
+            "plain_x": _dealt(plain[1], cls.PLAINS, used),
+            "pair_table": _dealt(pair[0], cls.PAIRS, used),
+            "pair_x": _dealt(pair[1], cls.PAIRS, used),
+            "pair_y": _dealt(pair[2], cls.PAIRS, used),
+            "pair_z": _dealt(pair[3], cls.PAIRS, used),
         }
 
-    @staticmethod
-    def fill(counts: "Counts") -> Columns:
+    @classmethod
+    def _plain_tuples(cls) -> Tuples:
+        """(table, x) of what stands in no block."""
+        lists = []
+        for table in PLAIN:
+            x = np.arange(cls.left_over(table), 1 << table, dtype=np.uint32)
+            lists.append(np.stack([np.full(len(x), table, np.uint32), x]))
+        return np.concatenate(lists, axis=1)
+
+    @classmethod
+    def _pair_tuples(cls) -> Tuples:
+        """(table, x, y, z) of what stands in no block."""
+        lists = []
+        for table in (Range.BYTES, Range.AND):
+            number = np.arange(cls.left_over(table), HALVES, dtype=np.uint32)
+            x, y = number & 255, number >> 8
+            z = x & y if table is Range.AND else np.zeros(len(x), np.uint32)
+            lists.append(np.stack([np.full(len(x), table, np.uint32), x, y, z]))
+        return np.concatenate(lists, axis=1)
+
+    @classmethod
+    def fill(cls, counts: "Counts") -> Columns:
         """Columns from counted lookups."""
-        names = ("range", "bytes", "and", "machine", "user", "dispatch", "opcode")
-        uses = {f"{name}_uses": uses[:USED] for name, uses in zip(names, counts.uses, strict=True)}
-        return uses | {"unused": 0}
+        size, used = cls.ys() * BYTE, cls.used()
+        blocks = [
+            counts.ranges[table][block * size : (block + 1) * size]
+            for table, count in cls.BLOCKS.items()
+            for block in range(count)
+        ]
+        rest = {table: uses[cls.left_over(table) :] for table, uses in counts.ranges.items()}
+        plain = np.concatenate([rest[table] for table in PLAIN])
+        pair = np.concatenate([rest[Range.BYTES], rest[Range.AND]])
+        return {
+            "block_uses": [_long(uses, used, 0) for uses in blocks],
+            "plain_uses": _dealt(plain, cls.PLAINS, used, repeat=False),
+            "pair_uses": _dealt(pair, cls.PAIRS, used, repeat=False),
+        }
+
+
+class Tables13(Tables):
+    """2**13 rows, for small profiles: eight blocks of 31 second bytes."""
+
+    both: Annotated[tuple[Fixed, ...], 8]
+    plain_table: Annotated[tuple[Fixed, ...], 3]
+    plain_x: Annotated[tuple[Fixed, ...], 3]
+    pair_table: Annotated[tuple[Fixed, ...], 1]
+    pair_x: Annotated[tuple[Fixed, ...], 1]
+    pair_y: Annotated[tuple[Fixed, ...], 1]
+    pair_z: Annotated[tuple[Fixed, ...], 1]
+    block_uses: Annotated[tuple[Felt, ...], 24]
+    plain_uses: Annotated[tuple[Felt, ...], 3]
+    pair_uses: Annotated[tuple[Felt, ...], 1]
+
+    LOG_ROWS = 13
+    BLOCKS: ClassVar[Mapping[Range, int]] = {Range.U16: 8, Range.BYTES: 8, Range.AND: 8}
+    PLAINS = 3
+
+
+class Tables15(Tables):
+    """2**15 rows, for profiles in between: two blocks of 127 second bytes."""
+
+    both: Annotated[tuple[Fixed, ...], 2]
+    plain_table: Annotated[tuple[Fixed, ...], 1]
+    plain_x: Annotated[tuple[Fixed, ...], 1]
+    pair_table: Annotated[tuple[Fixed, ...], 1]
+    pair_x: Annotated[tuple[Fixed, ...], 1]
+    pair_y: Annotated[tuple[Fixed, ...], 1]
+    pair_z: Annotated[tuple[Fixed, ...], 1]
+    block_uses: Annotated[tuple[Felt, ...], 6]
+    plain_uses: Annotated[tuple[Felt, ...], 1]
+    pair_uses: Annotated[tuple[Felt, ...], 1]
+
+    LOG_ROWS = 15
+    BLOCKS: ClassVar[Mapping[Range, int]] = {Range.U16: 2, Range.BYTES: 2, Range.AND: 2}
+
+
+class Tables17(Tables):
+    """2**17 rows, for large profiles: one block, of ANDs."""
+
+    both: Annotated[tuple[Fixed, ...], 1]
+    plain_table: Annotated[tuple[Fixed, ...], 1]
+    plain_x: Annotated[tuple[Fixed, ...], 1]
+    pair_table: Annotated[tuple[Fixed, ...], 1]
+    pair_x: Annotated[tuple[Fixed, ...], 1]
+    pair_y: Annotated[tuple[Fixed, ...], 1]
+    pair_z: Annotated[tuple[Fixed, ...], 1]
+    block_uses: Annotated[tuple[Felt, ...], 1]
+    plain_uses: Annotated[tuple[Felt, ...], 1]
+    pair_uses: Annotated[tuple[Felt, ...], 1]
+
+    LOG_ROWS = 17
+    BLOCKS: ClassVar[Mapping[Range, int]] = {Range.AND: 1}
+
+
+FORMS: Final[Mapping[str, type[Tables]]] = {"tables13": Tables13, "tables15": Tables15, "tables17": Tables17}
+"""By name in profiles; every profile has one of them."""
+
+
+def _long(values: NDArray[Any], length: int, rest: int) -> NDArray[Any]:
+    return np.concatenate([values, np.full(length - len(values), rest, values.dtype)])
+
+
+def _dealt(values: NDArray[Any], count: int, length: int, *, repeat: bool = True) -> list[NDArray[Any]]:
+    """Values dealt out to `count` columns of this length; what is missing is the first value of the column, or 0."""
+    share = -(-len(values) // count)
+    parts = [values[i * share : (i + 1) * share] for i in range(count)]
+    return [_long(part, length, int(part[0]) if repeat else 0) for part in parts]
 
 
 @cache
 def _opcode_key() -> NDArray[np.int64]:
-    """Form and op by number of the triple, as one number."""
-    forms, ops = table()
+    """Form and op by op5 + 32 funct3 + 256 kind, as one number."""
+    forms, ops = short_table()
     key: NDArray[np.int64] = forms.astype(np.int64) << 16 | ops
     return key
 
 
 class Counts:
-    """How often each row of the tables is asked: `uses` int64[7, ROWS], in the order of the chip's columns."""
+    """How often each tuple of the tables and regions is asked for, int64.
+
+    `ranges` by table: by number, of pairs x + 256 y; `regions` by kind (from 1) and half; `opcodes` by
+    op5 + 32 funct3 + 256 kind; `funct7` by value.
+    """
 
     def __init__(self) -> None:
-        self.uses = np.zeros((COLUMNS, ROWS), np.int64)
+        self.ranges = {table: np.zeros(1 << min(16, table), np.int64) for table in Range}
+        self.regions = np.zeros((1 + len(Region), HALVES), np.int64)
+        self.opcodes = np.zeros(len(_opcode_key()), np.int64)
+        self.funct7 = np.zeros(FUNCT7_VALUES, np.int64)
 
     def add_range(self, kind: int, x: NDArray[np.int64], y: NDArray[np.int64], z: NDArray[np.int64]) -> bool:
         """Count tuples of one table of RANGE, given as int64[n] or int64[1]; False if one is not in it."""
         if kind in (Range.BYTES, Range.AND):
             expected = x & y if kind == Range.AND else 0
-            if _outside(x, 256) or _outside(y, 256) or np.any(z != expected):
+            if _outside(x, BYTE) or _outside(y, BYTE) or np.any(z != expected):
                 return False
-            self._count(AND_COLUMN if kind == Range.AND else BYTES_COLUMN, x + 256 * y)
+            _count(self.ranges[Range(kind)], x + BYTE * y)
             return True
-        if kind not in START or _outside(x, 1 << kind) or np.any(y) or np.any(z):
+        if kind not in PLAIN or _outside(x, 1 << kind) or np.any(y) or np.any(z):
             return False
-        self._count(RANGE_COLUMN, x, START[Range(kind)])
+        _count(self.ranges[Range(kind)], x)
         return True
 
     def add_region(self, kind: int, high: NDArray[np.int64]) -> bool:
@@ -154,24 +275,32 @@ class Counts:
         first, last = REGIONS[Region(kind)]
         if _outside(high - first, last - first + 1):
             return False
-        self._count(REGION_COLUMN + kind - 1, high)
+        _count(self.regions[kind], high)
         return True
 
-    def add_opcode(self, op5: NDArray[np.int64], funct3: NDArray[np.int64], funct7: NDArray[np.int64],
+    def add_opcode(self, op5: NDArray[np.int64], funct3: NDArray[np.int64], kind: NDArray[np.int64],
                    form: NDArray[np.int64], op: NDArray[np.int64]) -> bool:  # fmt: skip
         """Count opcodes; False if one is not in the table."""
-        if _outside(op5, 32) or _outside(funct3, 8) or _outside(funct7, 128):
+        number = op5 + 32 * funct3 + PAIRS * kind
+        if _outside(op5, 32) or _outside(funct3, 8) or _outside(number, len(_opcode_key())):
             return False
-        number = op5 + 32 * funct3 + 256 * funct7
         if np.any(_opcode_key()[number] != form << 16 | op):
             return False
-        self._count(OPCODE_COLUMN, number)
+        _count(self.opcodes, number)
         return True
 
-    def _count(self, column: int, row: NDArray[np.int64], start: int = 0) -> None:
-        if len(row):
-            found = np.bincount(row)
-            self.uses[column, start : start + len(found)] += found
+    def add_funct7(self, funct7: NDArray[np.int64], kind: NDArray[np.int64]) -> bool:
+        """Count kinds of funct7; False if one is wrong."""
+        if _outside(funct7, FUNCT7_VALUES) or np.any(funct7_kinds()[funct7] != kind):
+            return False
+        _count(self.funct7, funct7)
+        return True
+
+
+def _count(uses: NDArray[np.int64], row: NDArray[np.int64]) -> None:
+    if len(row):
+        found = np.bincount(row)
+        uses[: len(found)] += found
 
 
 def _outside(x: NDArray[np.int64], size: int) -> bool:

@@ -31,6 +31,7 @@ from localbento.circuits.rv32im.less import Less
 from localbento.circuits.rv32im.lookups import count_lookups
 from localbento.circuits.rv32im.memory import Part, WordMove
 from localbento.circuits.rv32im.multiply import Multiply
+from localbento.circuits.rv32im.opcode_chip import Opcodes
 from localbento.circuits.rv32im.paging import PAGE_BLOCKS, Node, Page, PageBlock
 from localbento.circuits.rv32im.poseidon2 import Poseidon2, permutation_columns
 from localbento.circuits.rv32im.profiles import Profile
@@ -44,10 +45,11 @@ from localbento.circuits.rv32im.records import (
     SegmentRecords,
     Sha2Row,
 )
+from localbento.circuits.rv32im.region import Regions
 from localbento.circuits.rv32im.sha2_fill import sha2_columns
 from localbento.circuits.rv32im.shift import Shift
 from localbento.circuits.rv32im.system import KINDS, System
-from localbento.circuits.rv32im.tables import Counts, Tables
+from localbento.circuits.rv32im.tables import FORMS, Counts
 from localbento.circuits.rv32im.tree import Hashed, PermutationColumns, hash_memory, touched_nodes
 
 STEP_FILLS: Mapping[str, Callable[[U32, Answers], Columns]] = {
@@ -78,7 +80,7 @@ class Witness:
 
 
 def row_counts(records: SegmentRecords) -> dict[str, int]:
-    """Rows of each chip (but `tables`) that a segment takes."""
+    """Rows that a segment takes, of each chip that is counted (not `machine.UNCOUNTED`)."""
     counts = {name: len(records.steps[name]) for name in STEP_CHIPS}
     counts |= {name: len(records.units[name]) for name in UNIT_CHIPS}
     pages, dirty = records.pages.index, records.pages.index[records.pages.dirty]
@@ -112,7 +114,7 @@ def statement_of(records: SegmentRecords, hashed: Hashed) -> SegmentStatement:
 
 
 def fill(records: SegmentRecords, hashed: Hashed) -> dict[str, Columns]:
-    """Columns of every chip but `tables`."""
+    """Columns of every chip that is counted."""
     answers = answer(records.decode)
     calls = records.calls
     pcs = chain_pcs(calls, answers)
@@ -139,10 +141,10 @@ def make_witness(records: SegmentRecords, profile: Profile, kernels: Kernels | N
     kernels = kernels or Kernels()
     hashed = hash_memory(records.pages, records.siblings, kernels.columns)
     columns = fill(records, hashed)
-    counts = Counts()
+    counts, used = Counts(), row_counts(records)
     matrices: dict[str, list[Matrix]] = {}
-    used = row_counts(records)
-    for name, filled in columns.items():
+
+    def lay_out(name: str, filled: Columns) -> None:
         if used[name] > profile.capacity(name):
             msg = f"profile {profile.name}: {used[name]} rows of {name}, capacity {profile.capacity(name)}"
             raise ValueError(msg)
@@ -150,7 +152,15 @@ def make_witness(records: SegmentRecords, profile: Profile, kernels: Kernels | N
             matrices[name] = _copies(name, filled, used[name], profile)
             for matrix, (start, end) in zip(matrices[name], _shares(name, used[name], profile), strict=True):
                 count_lookups(machine.recorded(name), matrix[:, : end - start], counts)
-    matrices["tables"] = [assemble(Tables, Tables.fill(counts), profile.rows("tables"))]
+
+    for name, filled in columns.items():
+        lay_out(name, filled)
+    used["region"] = int(np.count_nonzero(counts.regions))
+    lay_out("region", Regions.fill(counts))
+    matrices["opcodes"] = [assemble(Opcodes, Opcodes.fill(counts), profile.rows("opcodes"))]
+    for name, form in FORMS.items():
+        if profile.copies.get(name, 0):
+            matrices[name] = [assemble(form, form.fill(counts), profile.rows(name))]
     mains = tuple(matrix for name in machine.CHIPS if name in matrices for matrix in matrices[name])
     return Witness(mains, statement_of(records, hashed))
 
