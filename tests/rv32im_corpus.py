@@ -125,9 +125,9 @@ class Case:
         return check(self.profile.system, mains, fixed, public_values(self.witness.statement))
 
 
-def case_of(segment):
+def case_of(segment, rounds=False):
     records = segment.records()
-    profile = tight_profile(records)
+    profile = tight_profile(records, rounds=rounds)
     return Case(segment, records, profile, make_witness(records, profile))
 
 
@@ -139,7 +139,9 @@ def run(image, cycles=1 << 30, **options):
 
 @cache
 def case(name):
-    """A finished segment by name."""
+    """A finished segment by name; NAME/rounds has its permutations in five rows."""
+    if name.endswith("/rounds"):
+        return case_of(case(name.removesuffix("/rounds")).segment, rounds=True)
     if name == "modes":
         return case_of(run(modes(), input_words=tuple(0x0123_4567 * (i + 1) % (1 << 32) for i in range(8))))
     if name == "hashing":
@@ -159,7 +161,8 @@ def case(name):
 CASES = ("modes", "hashing", "split_machine", "split_user")
 
 OURS = (
-    "system", "access", "host_io", "read_data", "page_block", "page", "node", "poseidon2", "sha2", "sha2_round",
+    "system", "access", "host_io", "read_data", "page_block", "page", "node", "poseidon2", "full_rounds",
+    "partial_rounds", "sha2", "sha2_round",
 )  # fmt: skip
 
 
@@ -170,7 +173,7 @@ def rows(name, most=60):
     chip = machine.recorded(name)
     bits = [chip.graph.nodes[n][1] for n in sorted(chip.bits)][:20]
     for label in CASES:
-        matrix = case(label).matrix(name)
+        matrix = case(label if name not in machine.ROUNDS else f"{label}/rounds").matrix(name)
         real = evaluate_columns(chip, np.zeros((0, matrix.shape[1]), np.uint32), matrix)[chip.real]
         for column in matrix.T[real == 1]:
             kind = tuple(column[bits])

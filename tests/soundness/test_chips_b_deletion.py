@@ -1,28 +1,27 @@
 """Every constraint deleted in turn: a row that only it refuses, or key generation that misses it."""
 
+import itertools
 import json
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 from rv32im_corpus import OURS, rows
 from rv32im_judge import judge
-from rv32im_search_b import SEARCHED, compiled
+from rv32im_search_b import PERMUTATIONS, SEARCHED, compiled
 
+from localbento.air.check import evaluate_columns
 from localbento.air.chip import CircuitError
 from localbento.air.expr import Op
 from localbento.air.rules import check_chip
 from localbento.circuits.rv32im import machine
-from localbento.circuits.rv32im.poseidon2 import WIDTH
 from localbento.field.babybear import P
 
 STORED = json.loads((Path(__file__).parent / "sole_rows_b.json").read_text())
 
 BY_KEY_GENERATION = {
     "host_io": {"data only on a used row"},
-    "poseidon2": {"no answers from an unused row", "no end on an unused row", "only a node is a HASH"},
 }
 """Constraints that others imply; key generation wants them in so many words, and refuses a chip without them."""
 
@@ -40,30 +39,33 @@ def test_each_check_alone_refuses_some_row(name):
 @pytest.mark.parametrize("name", OURS)
 def test_key_generation_misses_the_rest(name):
     chip = machine.recorded(name)
-    for label in BY_KEY_GENERATION.get(name, set()) - {"only a node is a HASH"}:
+    for label in BY_KEY_GENERATION.get(name, set()):
         without = replace(chip, constraints=tuple(k for k in chip.constraints if k.label != label))
         assert len(without.constraints) == len(chip.constraints) - 1
         with pytest.raises(CircuitError):
             check_chip(without, 4)
 
 
-@cache
-def node_row():
-    main = machine.recorded("poseidon2").main
-    row = next(r for r in rows("poseidon2") if r[main.index("node")])
-    return tuple(map(int, row))
-
-
-def test_the_permutation_one_wrong_step_at_a_time():
+@pytest.mark.parametrize("name", PERMUTATIONS)
+def test_the_permutation_one_wrong_step_at_a_time(name):
     """For each S-box and output: a row on which it alone is wrong and all later steps are right for it.
 
     The steps state "cell - value = 0", cell after cell, so each cell can be mended as soon as its step is known.
     """
-    chip = machine.recorded("poseidon2")
+    chip = machine.recorded(name)
+    for row in {tuple(r[sorted(_bits(chip))]): r for r in rows(name)[:-1]}.values():
+        _one_wrong_step_at_a_time(chip, row)
+
+
+def _bits(chip):
+    return [chip.graph.nodes[n][1] for n in chip.bits]
+
+
+def _one_wrong_step_at_a_time(chip, row):
     steps = [k for k in chip.constraints if "cube" in k.label or "S-box" in k.label or _is_output(k.label)]
-    first = chip.main.index("initial[0].cube[0]")
+    first = chip.main.index("state[23]") + 1
     assert len(steps) == chip.width - first
-    matrix = np.repeat(np.array(node_row(), np.int64)[:, None], len(steps), axis=1)
+    matrix = np.repeat(row.astype(np.int64)[:, None], len(steps), axis=1)
     values = {}
 
     def value(node):
@@ -91,31 +93,53 @@ def _is_output(label):
     return label.startswith(("digest ", "capacity "))
 
 
-@pytest.mark.parametrize("label", ["only a sponge ends", "a page ends with its block 31", "at most one kind"])
-def test_kinds_of_permutation(label):
+def test_an_unused_row_ends_nothing():
+    """Every other constraint of a permutation is a step or a bit."""
     chip = machine.recorded("poseidon2")
-    row = dict(zip(chip.main, node_row(), strict=True))
-    changes = {
-        "only a sponge ends": {"last": 1, "block": 31},
-        "a page ends with its block 31": {"node": 0, "uses": 0, "sponge": 1, "last": 1, "block": 30},
-        "at most one kind": {"sponge": 1, "uses": 0},
-    }[label]
-    row |= changes
-    matrix = np.array([[row[c]] for c in chip.main], np.uint32)
-    assert {k for k, bad in judge(chip, matrix).failing.items() if bad[0]} == {label}
+    row = rows("poseidon2")[-1].copy()
+    row[chip.main.index("last")] = 1
+    assert _refusals(chip, row) == {"no end on an unused row"}
+    labels = {k.label for k in chip.constraints if "cube" not in k.label and "S-box" not in k.label}
+    assert {x for x in labels if not _is_output(x)} == {"is_real is a bit", "last is a bit", "no end on an unused row"}
 
 
-def test_bits_and_capacities_of_permutations():
-    """Flags of 2 and p - 1, capacities of nodes: refused."""
-    chip = machine.recorded("poseidon2")
-    base = dict(zip(chip.main, node_row(), strict=True))
-    labels = {k.label for k in chip.constraints}
-    for flag in ("node", "sponge", "last"):
+@pytest.mark.parametrize("name", PERMUTATIONS)
+def test_bits_of_permutations(name):
+    """Flags of 2 and p - 1, and two flags at once, each refused by its own rule alone."""
+    chip = machine.recorded(name)
+    unused = rows(name)[-1]
+    for flag in _bits(chip):
+        refusals = []
         for value in (2, P - 1):
-            matrix = np.array([[(base | {flag: value})[c]] for c in chip.main], np.uint32)
-            assert judge(chip, matrix).failing[f"{flag} is a bit"][0]
-    for i in range(16, WIDTH):
-        assert f"node: capacity {i - 16} is zero" in labels
-        row = base | {f"state[{i}]": 1}
-        matrix = np.array([[row[c]] for c in chip.main], np.uint32)
-        assert f"node: capacity {i - 16} is zero" in {k for k, bad in judge(chip, matrix).failing.items() if bad[0]}
+            for other in (None, *_bits(chip)):
+                row = unused.copy()
+                row[flag] = value
+                if other not in (None, flag):
+                    row[other] = 1
+                refusals.append(_refusals(chip, _mended(chip, row)))
+        assert all(f"{chip.main[flag]} is a bit" in found for found in refusals)
+        assert {f"{chip.main[flag]} is a bit"} in refusals
+
+
+def test_one_place_a_row():
+    chip = machine.recorded("full_rounds")
+    kinds = ["first", "second", "third", "onward", "last"]
+    for one, other in itertools.combinations(kinds, 2):
+        row = rows("full_rounds")[-1].copy()
+        row[[chip.main.index(one), chip.main.index(other)]] = 1
+        assert _refusals(chip, _mended(chip, row)) == {"at most one pair"}
+
+
+def _mended(chip, row):
+    """The row with the S-boxes that its flags and state call for."""
+    steps = [k for k in chip.constraints if "cube" in k.label or "S-box" in k.label or _is_output(k.label)]
+    first = chip.main.index("state[23]") + 1
+    row = row.astype(np.int64)
+    for i, step in enumerate(steps):
+        left = evaluate_columns(chip, np.zeros((0, 1), np.uint32), row[:, None].astype(np.uint32))[step.node]
+        row[first + i] = (row[first + i] - int(np.ravel(left)[0])) % P
+    return row.astype(np.uint32)
+
+
+def _refusals(chip, row):
+    return {label for label, bad in judge(chip, row[:, None].astype(np.uint32)).failing.items() if bad[0]}

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 from rv32im_attack import column, failing, mains_of, of_kind, refused, traffic
-from rv32im_corpus import unused
 from rv32im_judge import judge
 
 from localbento.circuits.rv32im import machine
-from localbento.circuits.rv32im.buses import BLOCK, DIGEST, HASH, NODE, SPONGE
+from localbento.circuits.rv32im.buses import BLOCK, DIGEST, NODE, PERMUTE, SPONGE
 from localbento.field.babybear import P
 
 MEMORY_TREE = ("page_block", "page", "node", "poseidon2")
@@ -76,7 +75,7 @@ def test_a_block_that_is_not_dirty_in_a_dirty_page():
     same = [k for k in dirty if _unchanged(matrix[:, k])]
     matrix[column("page_block", "dirty"), same[0]] = 0
     assert not failing("page_block", dict(zip(machine.recorded("page_block").main, matrix[:, same[0]], strict=True)))
-    lost = traffic(mains, ("page_block", "poseidon2"), (BLOCK,))
+    lost = traffic(mains, MEMORY_TREE, (BLOCK,))
     assert len(lost) == 1
 
 
@@ -93,7 +92,7 @@ def test_a_dirty_block_in_a_clean_page():
     is_dirty, is_real = matrix[column("page_block", "dirty")], matrix[column("page_block", "is_real")]
     clean = np.flatnonzero((is_dirty == 0) & (is_real == 1))
     matrix[column("page_block", "dirty"), clean[0]] = 1
-    lost = traffic(mains, ("page_block", "poseidon2"), (BLOCK,))
+    lost = traffic(mains, MEMORY_TREE, (BLOCK,))
     assert list(lost.values()) == [1]
 
 
@@ -106,7 +105,7 @@ def test_a_page_opened_twice():
         matrix = mains[name]
         again = matrix[:, matrix[column(name, key)] == index]
         if name == "poseidon2":
-            again = again[:, again[column(name, "sponge")] == 1]
+            again = again[:, again[column(name, "direction")] < 2]
         mains[name] = np.concatenate([matrix, again], axis=1)
     lost = traffic(mains, MEMORY_TREE, (NODE, BLOCK, SPONGE, DIGEST))
     assert [k[0] for k in lost if k[1:3] != (0, 1)] == ["node"]
@@ -121,7 +120,7 @@ def test_a_page_of_another_index():
             row = mains[name][column(name, key)].astype(np.int64)
             used = row == index
             if name == "poseidon2":
-                used &= mains[name][column(name, "sponge")] == 1
+                used &= mains[name][column(name, "direction")] < 2
             mains[name][column(name, key)] = np.where(used, (row + shift) % P, row)
         lost = traffic(mains, MEMORY_TREE, (NODE, BLOCK, SPONGE, DIGEST))
         assert sum(k[0] == "node" and k[1] == 22 for k in lost) == 2
@@ -139,22 +138,71 @@ def test_a_dropped_page_out():
         assert verdict.problems().any()
 
 
-def test_kinds_of_permutations():
-    """A sponge is no HASH; a node has no capacity; a page ends with block 31 and nowhere else."""
-    sponge, node = of_kind("poseidon2", sponge=1, last=0), of_kind("poseidon2", node=1)
-    refused("poseidon2", sponge | {"uses": 1}, "only a node is a HASH")
-    refused("poseidon2", node | {"last": 1, "block": 31}, "only a sponge ends")
-    refused("poseidon2", sponge | {"last": 1}, "a page ends with its block 31")
-    values = dict(zip(machine.recorded("poseidon2").main, unused("poseidon2"), strict=True))
-    refused("poseidon2", values | {"uses": 1}, "only a node is a HASH", "no answers from an unused row")
-    assert "node: capacity 5 is zero" in failing("poseidon2", node | {"state[21]": 1})
-
-
 def test_a_hash_of_other_children():
-    """Children swapped, or one digest changed: no row answers."""
+    """Children swapped, or one digest changed: no permutation takes them."""
     mains = mains_of("modes")
     matrix = mains["node"]
     for i in range(8):
         left, right = column("node", f"left.before[{i}]"), column("node", f"right.before[{i}]")
         matrix[[left, right], 0] = matrix[[right, left], 0]
-    assert {k[0] for k in traffic(mains, ("node", "poseidon2"), (HASH,))} == {"hash"}
+    assert {k[0] for k in traffic(mains, MEMORY_TREE, (BLOCK,))} == {"block"}
+    mains = mains_of("modes")
+    mains["node"][column("node", "parent.before[0]"), 0] ^= 1
+    assert {k[0] for k in traffic(mains, MEMORY_TREE, (BLOCK, SPONGE, DIGEST))} == {"digest"}
+
+
+def test_a_hash_has_no_capacity_and_one_block():
+    """A node's hash that starts with another capacity, or goes on: nobody hands it over or takes it."""
+    mains = mains_of("modes")
+    matrix = mains["poseidon2"]
+    node = np.flatnonzero(matrix[column("poseidon2", "direction")] >= 4)[0]
+    matrix[column("poseidon2", "state[20]"), node] = 5
+    assert {k[0] for k in traffic(mains, MEMORY_TREE, (SPONGE,))} == {"sponge"}
+    mains = mains_of("modes")
+    mains["poseidon2"][column("poseidon2", "last"), node] = 0
+    lost = traffic(mains, MEMORY_TREE, (BLOCK, SPONGE, DIGEST))
+    assert sorted((k[0], k[3]) for k in lost) == [("digest", 0), ("sponge", 1)]
+
+
+def test_hashes_of_two_levels_are_told_apart():
+    """A heap number that came round p would be the number of another node; the level is not."""
+    mains = mains_of("modes")
+    node = mains["node"][:, 0].copy()
+    node[column("node", "depth")] += 31
+    mains["node"] = np.concatenate([mains["node"], node[:, None]], axis=1)
+    lost = traffic(mains, MEMORY_TREE, (BLOCK, SPONGE, DIGEST))
+    level = 4 * (int(node[column("node", "depth")]) + 1)
+    assert {k[2] for k in lost} <= {level, level + 1}
+    assert len(lost) >= 3
+
+
+def test_states_of_two_permutations_do_not_change_places():
+    """The rows of two permutations crossed over at one step: the tags are those of other states."""
+    mains = mains_of("modes/rounds")
+    matrix = mains["full_rounds"]
+    second = np.flatnonzero(matrix[column("full_rounds", "second")])[:2]
+    tags = [column("full_rounds", name) for name in ("id", "direction", "block")]
+    matrix[np.ix_(tags, second)] = matrix[np.ix_(tags, second[::-1])]
+    lost = traffic(mains, ("full_rounds", "partial_rounds"), (PERMUTE,))
+    assert {k[4] for k in lost} == {1, 2}
+
+
+@pytest.mark.parametrize("name", ["full_rounds", "partial_rounds"])
+def test_a_permutation_without_one_of_its_rows(name):
+    """Whichever row is left out, its neighbours miss a state, a block or a digest."""
+    whole = mains_of("split_machine/rounds")
+    chips = ("node", "page", "page_block", "full_rounds", "partial_rounds")
+    assert not traffic(whole, chips, (BLOCK, SPONGE, DIGEST, PERMUTE))
+    for k in range(0, whole[name].shape[1] - 2, 97):
+        mains = whole | {name: np.delete(whole[name], k, axis=1)}
+        assert traffic(mains, chips, (BLOCK, SPONGE, DIGEST, PERMUTE))
+
+
+def test_each_pair_of_rounds_has_its_own_constants():
+    """A row in another place of the permutation has other S-boxes."""
+    places = ("first", "second", "third", "onward", "last")
+    for place in places:
+        row = of_kind("full_rounds", **{place: 1})
+        for other in set(places) - {place}:
+            found = failing("full_rounds", row | {place: 0, other: 1})
+            assert bool(found) == ({place, other} != {"onward", "last"})

@@ -27,7 +27,7 @@ def root(words):
     return digest_to_bytes(np.array(words, np.uint32))
 
 
-@pytest.mark.parametrize("name", [*CASES, "ecall", "div"])
+@pytest.mark.parametrize("name", [*CASES, *(f"{name}/rounds" for name in CASES), "ecall", "div"])
 def test_every_constraint_holds_and_every_bus_balances(name):
     c = case(name)
     assert c.report().ok, str(c.report())

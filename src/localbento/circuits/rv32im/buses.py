@@ -36,13 +36,17 @@ NODE: Final = _exchange("node", 5, ("depth", "index", *_cells("before", 8), *_ce
 """An opened node of the memory tree (root: depth 0, index 1; page p: depth 22, index 2**22 + p)."""
 
 BLOCK: Final = _exchange("block", 6, ("id", "direction", "block", *_cells("cell", 16)))
-"""Sixteen cells that the sponge `id` absorbs."""
+"""Sixteen cells that the sponge `id` absorbs.
+
+Of a page `id` is its number and `direction` a `Direction`; of a tree node its heap number, and 4 more for each level,
+the root's being 4 and 5.
+"""
 
 SPONGE: Final = _exchange("sponge", 7, ("id", "direction", "block", *_cells("capacity", 8)))
 """The capacity of the sponge `id` before it absorbs `block`."""
 
-DIGEST: Final = _exchange("digest", 8, ("id", "direction", *_cells("digest", 8)))
-"""What the sponge `id` gives."""
+DIGEST: Final = _exchange("digest", 8, ("id", "direction", "block", *_cells("digest", 8)))
+"""What the sponge `id` gives, `block` being the last that it absorbed."""
 
 ACCESS: Final = _exchange("access", 9, ("now", "addr", "old_lo", "old_hi", "new_lo", "new_hi"))
 """An access of a rare row, carried out by the `access` chip.
@@ -85,6 +89,9 @@ SHA2_DONE: Final = _exchange(
 )
 """What 64 rounds made of the state."""
 
+PERMUTE: Final = _exchange("permute", 17, ("id", "direction", "block", "step", *_cells("cell", 24)))
+"""The state of a permutation between its rows: after two full rounds, four, the partial rounds, six full rounds."""
+
 RANGE: Final = Bus("range", 32, ("table", "x", "y", "z"), BusKind.LOOKUP)
 """`x` (and `y`, `z`) stand in a table of `Range`; unused components are 0."""
 
@@ -96,9 +103,6 @@ OPCODE: Final = Bus("opcode", 34, ("op5", "funct3", "kind", "form", "op"), BusKi
 
 `kind` is that of funct7, since all but a few of its values mean the same.
 """
-
-HASH: Final = Bus("hash", 35, (*_cells("cell", 16), *_cells("digest", 8)), BusKind.LOOKUP, rank=1)
-"""One permutation with capacity 0: sixteen cells and their digest."""
 
 _UNIT_RANKS: Final = {op: 2 if op in (Unit.DIV, Unit.DIVU, Unit.REM, Unit.REMU) else 1 for op in Unit}
 

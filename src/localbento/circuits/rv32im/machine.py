@@ -26,6 +26,7 @@ from localbento.circuits.rv32im.multiply import Multiply
 from localbento.circuits.rv32im.opcode_chip import LOWEST as LOWEST_OPCODES
 from localbento.circuits.rv32im.opcode_chip import Opcodes
 from localbento.circuits.rv32im.paging import Node, Page, PageBlock
+from localbento.circuits.rv32im.permutation import FULL_ROWS, FullRounds, PartialRounds
 from localbento.circuits.rv32im.poseidon2 import Poseidon2
 from localbento.circuits.rv32im.public import NAMES, public_messages
 from localbento.circuits.rv32im.region import Regions
@@ -62,6 +63,8 @@ CHIPS: Final[Mapping[str, type[Chip]]] = MappingProxyType(
         "page": Page,
         "node": Node,
         "poseidon2": Poseidon2,
+        "full_rounds": FullRounds,
+        "partial_rounds": PartialRounds,
         "sha2": Sha2,
         "sha2_round": Sha2Round,
         "region": Regions,
@@ -71,8 +74,15 @@ CHIPS: Final[Mapping[str, type[Chip]]] = MappingProxyType(
 )
 """Every chip by its name in records, profiles and limits; in the order of the system."""
 
-UNCOUNTED: Final = frozenset({"region", "opcodes", *TABLES})
-"""Chips that answer lookups, filled after all others: rows nobody counts, in every profile enough for any segment."""
+ROUNDS: Final = {"full_rounds": FULL_ROWS, "partial_rounds": 1}
+"""What a profile may have instead of `poseidon2`, and rows of each a permutation; permutations are what is counted."""
+
+UNCOUNTED: Final = frozenset({"region", "opcodes", *TABLES, *ROUNDS})
+"""Chips that are not counted while a segment is cut.
+
+`region`, `opcodes` and the tables answer lookups and are filled after all others; every profile has room for any
+segment.  The rows of permutations follow from their number.
+"""
 
 OPTIONAL: Final = frozenset(
     {"part", "shift", "mul", "div", "peek", "slow_fetch", "host_io", "read_data", "sha2", "sha2_round"}
@@ -102,13 +112,19 @@ def make_system(name: str, copies: Mapping[str, int], log_heights: Mapping[str, 
     Raises: CircuitError if a chip that must be there is not, or times could wrap around p.
     """
     unknown = set(copies) - set(CHIPS)
-    missing = [chip for chip in CHIPS if chip not in OPTIONAL | set(TABLES) and copies.get(chip, 0) < 1]
+    missing = [
+        chip for chip in CHIPS if chip not in {*OPTIONAL, *TABLES, "poseidon2", *ROUNDS} and copies.get(chip, 0) < 1
+    ]
     if unknown or missing:
         msg = f"{name}: unknown chips {sorted(unknown)}, missing chips {missing}"
         raise CircuitError(msg)
     forms = {form: copies[form] for form in TABLES if copies.get(form, 0)}
     if list(forms.values()) != [1] or any(log_heights[form] != TABLES[form].LOG_ROWS for form in forms):
         msg = f"{name}: expected one copy of one form of tables at its height, found {forms}"
+        raise CircuitError(msg)
+    permutations = [bool(copies.get(chip, 0)) for chip in ("poseidon2", *ROUNDS)]
+    if permutations not in ([True, False, False], [False, True, True]):
+        msg = f"{name}: expected either poseidon2 or full_rounds and partial_rounds"
         raise CircuitError(msg)
     if copies["opcodes"] != 1 or log_heights["opcodes"] < LOWEST_OPCODES:
         msg = f"{name}: expected one copy of opcodes, at 2^{LOWEST_OPCODES} or more"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from localbento.air.cells import Bit, Cells, Felt, Word
 from localbento.air.chip import Chip, Columns, Constraints
-from localbento.circuits.rv32im.buses import BLOCK, CODE, DIGEST, HASH, MEMORY, NODE, SPONGE
+from localbento.circuits.rv32im.buses import BLOCK, CODE, DIGEST, MEMORY, NODE, SPONGE
 from localbento.circuits.rv32im.records import PageRecords
 
 U32: TypeAlias = NDArray[np.uint32]
@@ -26,6 +26,8 @@ PAGE_WORDS: Final = BLOCK_WORDS * PAGE_BLOCKS
 IN: Final = 0
 OUT: Final = 1
 """Directions of the page sponge: the page as it was, as it becomes."""
+LEVEL: Final = 4
+"""What the direction of a node's hash goes up by from level to level; the root's are LEVEL and LEVEL + 1."""
 
 
 class Versions(Cells):
@@ -127,8 +129,9 @@ class Page(Chip):
         c.pull(NODE, (TREE_DEPTH, leaf, *self.digest.before, *self.digest.after), label="leaf")
         c.push(SPONGE, (self.page, IN, 0, *empty), label="start the digest before")
         c.push(SPONGE, (self.page, OUT, 0, *empty), self.dirty, "start the digest after")
-        c.pull(DIGEST, (self.page, IN, *self.digest.before), label="digest before")
-        c.pull(DIGEST, (self.page, OUT, *self.digest.after), self.dirty, "digest after")
+        last = PAGE_BLOCKS - 1
+        c.pull(DIGEST, (self.page, IN, last, *self.digest.before), label="digest before")
+        c.pull(DIGEST, (self.page, OUT, last, *self.digest.after), self.dirty, "digest after")
 
     @staticmethod
     def fill(r: "PageDigests") -> Columns:
@@ -144,7 +147,11 @@ class Node(Chip):
 
     Opens `parent` (at `depth`, heap number `index`) into its children, and hands on each child that is touched.
     An untouched child is the same before and after.  In a node that is not dirty nothing differs, neither
-    child nor parent, so it is hashed once; in a dirty one both hashes are looked up.
+    child nor parent, so it is hashed once; in a dirty one both versions are hashed, each as a sponge of one block.
+
+    A hash is known by depth, heap number and direction.  To depth 29 heap numbers are below p, so by induction from
+    the root each (depth, index) is pushed once and names one hash; a node below depth 22 would need children whose
+    hash is the digest of a page.
     """
 
     is_real: Bit
@@ -173,9 +180,14 @@ class Node(Chip):
         c.pull(NODE, (self.depth, self.index, *p.before, *p.after), label="node")
         c.push(NODE, (below, 2 * self.index, *x.before, *x.after), self.left_touched, "left child")
         c.push(NODE, (below, 2 * self.index + 1, *y.before, *y.after), self.right_touched, "right child")
-        # The image's own order: right child first (spec of the image, "Page and node digests").
-        c.pull(HASH, (*y.before, *x.before, *p.before), label="hash before")
-        c.pull(HASH, (*y.after, *x.after, *p.after), self.dirty, "hash after")
+        level = LEVEL * below
+        for direction, times, name in ((IN, c.real, "before"), (OUT, self.dirty, "after")):
+            own = (self.index, level + direction, 0)
+            parent, left, right = (getattr(versions, name) for versions in (p, x, y))
+            # The image's own order: right child first (spec of the image, "Page and node digests").
+            c.push(BLOCK, (*own, *right, *left), times, f"children {name}")
+            c.push(SPONGE, (*own, *(0,) * 8), times, f"start the hash {name}")
+            c.pull(DIGEST, (*own, *parent), times, f"hash {name}")
 
     @staticmethod
     def fill(r: "NodeRecords") -> Columns:

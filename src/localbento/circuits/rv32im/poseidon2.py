@@ -1,8 +1,8 @@
-"""The Poseidon2 permutation: one row a permutation, for tree nodes and for the pages' sponge.
+"""The Poseidon2 permutation, one row a permutation: the sponges of pages and of tree nodes.
 
 Width 24, eight full and 21 partial rounds, S-box x^7.  At degree 4 an S-box takes two columns: its cube
-u = x^3 and its result u^2 x; everything between S-boxes is linear and takes none.  (A split into four full rounds used
-twice and 21 partial ones is narrower and has more cells: docs/decisions/0005-hash-chips.md.)
+u = x^3 and its result u^2 x; everything between S-boxes is linear and takes none.  `permutation` has the same in five
+narrower rows; a profile has one of the two (docs/decisions/0007-narrow-permutation.md).
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from localbento.air.cells import Bit, Cells, Felt
 from localbento.air.chip import Chip, Columns, Constraints
 from localbento.air.expr import Expr
-from localbento.circuits.rv32im.buses import BLOCK, DIGEST, HASH, SPONGE
+from localbento.circuits.rv32im.buses import BLOCK, DIGEST, SPONGE
 from localbento.field.babybear import P
 from localbento.hash.poseidon2 import CONSTANTS
 
@@ -27,8 +27,6 @@ RATE: Final = 16
 DIGEST_CELLS: Final = 8
 FULL: Final = 4
 PARTIAL: Final = 21
-LAST_BLOCK: Final = 31
-"""A page has 32 blocks of eight words."""
 
 _INITIAL: Final = CONSTANTS.initial_full
 _PARTIAL: Final = CONSTANTS.partial
@@ -82,19 +80,16 @@ class PartialRound(Cells):
 class Poseidon2(Chip):
     """`digest, capacity` are cells 0 to 7 and 16 to 23 of the permutation of `state`.
 
-    A row is one of two kinds.  *node*: the capacity cells are zero, and the row answers HASH(state[0..16), digest)
-    any number of times.  *sponge*: one step of a chain that somebody starts with SPONGE(id, direction, 0, capacity):
-    takes block `block` and the capacity left by the block before, and hands on the capacity, or at the
-    last block, which for a page is block 31, the digest.  Block numbers go up by one a row, so a chain that nobody
-    started would need p rows.
+    One step of a chain that somebody starts with SPONGE(id, direction, 0, capacity): takes block `block` and the
+    capacity left by the block before, and hands on the capacity, or at the last block the digest, with the block's
+    number.  Block numbers go up by one a row, so a chain that nobody started would need p rows.
 
-    Assumes: nothing.  `id`, `direction` and the cells of a block are whoever sent them.
+    Assumes: nothing.  `id`, `direction` and the cells of a block are whoever sent them; they see to it that no two
+    chains have the same of both.
     """
 
-    node: Bit
-    sponge: Bit
+    is_real: Bit
     last: Bit
-    uses: Felt
     id: Felt
     direction: Felt
     block: Felt
@@ -106,34 +101,22 @@ class Poseidon2(Chip):
 
     padding: ClassVar[dict[str, int]] = {}
 
-    def real(self) -> Expr:
-        """One of the two kinds."""
-        return self.node + self.sponge
-
     def constrain(self, c: Constraints) -> None:
-        """The permutation, on every row; then who may take it for what."""
-        c.boolean("at most one kind", self.real())
+        """The permutation, on every row; then what came before and what comes after."""
         self._permutation(c)
-        for i, cell in enumerate(self.state[RATE:]):
-            c.zero(f"node: capacity {i} is zero", self.node * cell)
-        c.zero("only a node is a HASH", self.uses * (1 - self.node))
-        c.zero("no answers from an unused row", self.uses * (1 - self.real()))
-        c.zero("only a sponge ends", self.last * (1 - self.sponge))
-        c.zero("no end on an unused row", self.last * (1 - self.real()))
-        c.zero("a page ends with its block 31", self.last * (self.block - LAST_BLOCK))
-
+        c.zero("no end on an unused row", self.last * (1 - self.is_real))
         digest, capacity = self.end.digest, self.end.capacity
-        c.provide(HASH, (*self.state[:RATE], *digest), self.uses, label="answer HASH")
-        c.pull(BLOCK, (self.id, self.direction, self.block, *self.state[:RATE]), self.sponge, "take the block")
-        c.pull(SPONGE, (self.id, self.direction, self.block, *self.state[RATE:]), self.sponge, "take the capacity")
+        own = (self.id, self.direction, self.block)
+        c.pull(BLOCK, (*own, *self.state[:RATE]), label="take the block")
+        c.pull(SPONGE, (*own, *self.state[RATE:]), label="take the capacity")
         onward = (self.id, self.direction, self.block + 1, *capacity)
-        c.push(SPONGE, onward, self.sponge - self.last, "hand on the capacity")
-        c.push(DIGEST, (self.id, self.direction, *digest), self.last, "hand over the digest")
+        c.push(SPONGE, onward, self.is_real - self.last, "hand on the capacity")
+        c.push(DIGEST, (*own, *digest), self.last, "hand over the digest")
 
     def _permutation(self, c: Constraints) -> None:
         state: list[Expr] = external_layer(self.state)
         for r, (full, constants) in enumerate(zip(self.initial, _INITIAL, strict=True)):
-            outs = _full_round(c, f"initial {r}", state, constants, full.cube)
+            outs = full_round(c, f"initial {r}", state, constants, full.cube)
             for i, (cell, value) in enumerate(zip(full.out, outs, strict=True)):
                 c.equal(f"initial {r}: S-box {i}", cell, value)
             state = external_layer(full.out)
@@ -141,13 +124,13 @@ class Poseidon2(Chip):
             x = state[0] + constant
             c.equal(f"partial {r}: cube", step.cube, x * x * x)
             c.equal(f"partial {r}: S-box", step.out, step.cube * step.cube * x)
-            state = _internal_layer([step.out, *state[1:]])
+            state = internal_layer([step.out, *state[1:]])
         for r, (full, constants) in enumerate(zip(self.final, _FINAL[:3], strict=True)):
-            outs = _full_round(c, f"final {r}", state, constants, full.cube)
+            outs = full_round(c, f"final {r}", state, constants, full.cube)
             for i, (cell, value) in enumerate(zip(full.out, outs, strict=True)):
                 c.equal(f"final {r}: S-box {i}", cell, value)
             state = external_layer(full.out)
-        out = external_layer(_full_round(c, "final 3", state, _FINAL[3], self.end.cube))
+        out = external_layer(full_round(c, "final 3", state, _FINAL[3], self.end.cube))
         for i, cell in enumerate(self.end.digest):
             c.equal(f"digest {i}", cell, out[i])
         for i, cell in enumerate(self.end.capacity):
@@ -167,22 +150,20 @@ class Poseidon2(Chip):
         final = [{"cube": take(24), "out": take(24)} for _ in range(FULL - 1)]
         end = {"cube": take(24), "digest": take(8), "capacity": take(8)}
         return {
-            "node": 1 - r.sponge, "sponge": r.sponge, "last": r.last, "uses": r.uses, "id": r.id,
-            "direction": r.direction, "block": r.block, "state": list(r.state.T),
+            "is_real": np.ones(len(r.id), np.uint32), "last": r.last, "id": r.id, "direction": r.direction,
+            "block": r.block, "state": list(r.state.T),
             "initial": initial, "partial": partial, "final": final, "end": end,
         }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Permutations:
-    """Permutations to prove: uint32[n] each; `sponge`, `last` are 0 or 1.
+    """Permutations to prove: uint32[n] each; `last` is 0 or 1.
 
     `state` is uint32[n, 24], canonical; `columns` uint32[418, n] is what `permutation_columns` gives for it.
     """
 
-    sponge: U32
     last: U32
-    uses: U32
     id: U32
     direction: U32
     block: U32
@@ -190,8 +171,8 @@ class Permutations:
     columns: U32
 
 
-def _full_round(
-    c: Constraints, name: str, state: Sequence[Expr], constants: Sequence[int], cubes: Sequence[Felt]
+def full_round(
+    c: Constraints, name: str, state: Sequence[Expr], constants: Sequence[int | Expr], cubes: Sequence[Felt]
 ) -> list[Expr]:
     """The results of 24 S-boxes as expressions of degree 3; states that `cubes` are the cubes."""
     outs: list[Expr] = []
@@ -202,7 +183,8 @@ def _full_round(
     return outs
 
 
-def _internal_layer(state: Sequence[Expr]) -> list[Expr]:
+def internal_layer(state: Sequence[Any]) -> list[Any]:
+    """M_int of 24 values in any arithmetic with + and products by integers."""
     whole = _sum(state)
     return [whole + cell * d for cell, d in zip(state, _DIAGONAL, strict=True)]
 

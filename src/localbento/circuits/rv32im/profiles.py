@@ -43,9 +43,12 @@ class Profile:
     @cached_property
     def _capacities(self) -> Mapping[str, int]:
         # The segmenter asks for all of these, of every profile, several times a segment.
-        return {
+        found = {
             chip: machine.capacity(self.log_heights[chip], copies) for chip, copies in self.copies.items() if copies
         }
+        if "poseidon2" not in found:
+            found["poseidon2"] = min(found.get(chip, 0) // rows for chip, rows in machine.ROUNDS.items())
+        return found
 
     @cached_property
     def capacities(self) -> Mapping[str, int]:

@@ -9,6 +9,7 @@ import numpy as np
 from localbento.circuits.rv32im.paging import (
     BLOCK_WORDS,
     IN,
+    LEVEL,
     OUT,
     PAGE_BLOCKS,
     TREE_DEPTH,
@@ -69,16 +70,14 @@ def join(kind: type[T], parts: Sequence[T]) -> T:
 
 def _sponges(words: U32, identity: U32, direction: U32, columns: PermutationColumns) -> tuple[U32, list[Permutations]]:
     """Digests of pages uint32[n, 256], and their permutations, block by block."""
-    one, zero = np.ones(len(words), np.uint32), np.zeros(len(words), np.uint32)
     state = np.zeros((len(words), WIDTH), np.uint32)
     found: list[Permutations] = []
     for block in range(PAGE_BLOCKS):
         part = words[:, block * BLOCK_WORDS : (block + 1) * BLOCK_WORDS]
         state[:, 0:RATE:2], state[:, 1:RATE:2] = part & 0xFFFF, part >> 16
         made = columns(state)
-        last = one if block == PAGE_BLOCKS - 1 else zero
-        number = np.full(len(words), block, np.uint32)
-        found.append(Permutations(one, last, zero, identity, direction, number, state, made))
+        last, number = (np.full(len(words), x, np.uint32) for x in (block == PAGE_BLOCKS - 1, block))
+        found.append(Permutations(last, identity, direction, number, state, made))
         state = state.copy()
         state[:, RATE:] = made[-CAPACITY_CELLS:].T
     return found[-1].columns[DIGEST].T, found
@@ -137,7 +136,11 @@ def _parents(
         right_before, right_after,
     )  # fmt: skip
     one, zero = np.ones(len(states), np.uint32), np.zeros(len(states), np.uint32)
-    return record, Permutations(zero, zero, one, zero, zero, zero, states, made), _Level(parents, dirty, before, after)
+    identity = np.concatenate([parents, parents[changed]])
+    own = LEVEL * int(parents[0]).bit_length()
+    direction = np.repeat(np.array([own + IN, own + OUT], np.uint32), [len(parents), len(changed)])
+    hashed = Permutations(one, identity, direction, zero, states, made)
+    return record, hashed, _Level(parents, dirty, before, after)
 
 
 def touched_nodes(pages: U32) -> int:

@@ -33,6 +33,7 @@ from localbento.circuits.rv32im.memory import Part, WordMove
 from localbento.circuits.rv32im.multiply import Multiply
 from localbento.circuits.rv32im.opcode_chip import Opcodes
 from localbento.circuits.rv32im.paging import PAGE_BLOCKS, Node, Page, PageBlock
+from localbento.circuits.rv32im.permutation import FullRounds, PartialRounds
 from localbento.circuits.rv32im.poseidon2 import Poseidon2, permutation_columns
 from localbento.circuits.rv32im.profiles import Profile
 from localbento.circuits.rv32im.public import SegmentStatement
@@ -114,7 +115,7 @@ def statement_of(records: SegmentRecords, hashed: Hashed) -> SegmentStatement:
 
 
 def fill(records: SegmentRecords, hashed: Hashed) -> dict[str, Columns]:
-    """Columns of every chip that is counted."""
+    """Columns of every chip that is counted, but for the permutations."""
     answers = answer(records.decode)
     calls = records.calls
     pcs = chain_pcs(calls, answers)
@@ -128,8 +129,17 @@ def fill(records: SegmentRecords, hashed: Hashed) -> dict[str, Columns]:
         "access": Access.fill(accesses(records)), "host_io": HostIo.fill(calls[host], pcs[host]),
         "read_data": ReadData.fill(records.read_data, read_next_pcs(calls, pcs, records.read_data)),
         "page_block": PageBlock.fill(records.pages), "page": Page.fill(hashed.pages),
-        "node": Node.fill(hashed.nodes), "poseidon2": Poseidon2.fill(hashed.permutations),
+        "node": Node.fill(hashed.nodes),
         "sha2": hashing.calls, "sha2_round": hashing.rounds,
+    }  # fmt: skip
+
+
+def permutation_fill(hashed: Hashed, profile: Profile) -> dict[str, Columns]:
+    """Columns of the permutations, in the form that the profile has."""
+    if profile.copies.get("poseidon2", 0):
+        return {"poseidon2": Poseidon2.fill(hashed.permutations)}
+    return {
+        "full_rounds": FullRounds.fill(hashed.permutations), "partial_rounds": PartialRounds.fill(hashed.permutations),
     }  # fmt: skip
 
 
@@ -140,8 +150,9 @@ def make_witness(records: SegmentRecords, profile: Profile, kernels: Kernels | N
     """
     kernels = kernels or Kernels()
     hashed = hash_memory(records.pages, records.siblings, kernels.columns)
-    columns = fill(records, hashed)
+    columns = fill(records, hashed) | permutation_fill(hashed, profile)
     counts, used = Counts(), row_counts(records)
+    used |= {name: rows * used["poseidon2"] for name, rows in machine.ROUNDS.items()}
     matrices: dict[str, list[Matrix]] = {}
 
     def lay_out(name: str, filled: Columns) -> None:
