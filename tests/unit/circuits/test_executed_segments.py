@@ -11,6 +11,7 @@ from localbento.air.check import check
 from localbento.air.chip import assemble_fixed
 from localbento.circuits.rv32im.profiles import choose_profile
 from localbento.circuits.rv32im.public import public_values
+from localbento.circuits.rv32im.region import most_rows
 from localbento.circuits.rv32im.witness import make_witness, row_counts
 from localbento.executor import ExecutorInput, Limits, execute
 from localbento.executor.preflight import preflight
@@ -45,6 +46,8 @@ def test_segments_of_fixtures(name):
         fixed = [assemble_fixed(c.chip, m.shape[1]) for c, m in zip(profile.system.chips, witness.mains, strict=True)]
         report = check(profile.system, witness.mains, fixed, public_values(witness.statement))
         assert report.ok, str(report)
+        regions = witness.mains[[c.name for c in profile.system.chips].index("region")][:3].sum()
+        assert regions <= most_rows(counts["page"], counts["sha2"])
         assert np.array(witness.statement.pre, "<u4").tobytes() == segment.pre_root
         assert np.array(witness.statement.post, "<u4").tobytes() == segment.post_root
         assert choose_profile(counts).fits(counts)
