@@ -33,7 +33,7 @@ LIMITS = {
     "less": 29, "shift": 58, "mul": 58, "div": 69, "decode": 89, "peek": 17, "slow_fetch": 26, "system": 98,
     "access": 19, "host_io": 67, "read_data": 40, "page_block": 82, "page": 29, "node": 69, "poseidon2": 460,
 }  # fmt: skip
-"""Cells a row in the design's table; the chips stay at or under it.  (A node is 64 there: docs/decisions, 0007.)"""
+"""Cells a row in the design's table; the chips stay at or under it.  (A node is 64 there: docs/decisions, 0008.)"""
 
 
 def sizes():

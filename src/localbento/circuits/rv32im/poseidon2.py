@@ -2,7 +2,7 @@
 
 Width 24, eight full and 21 partial rounds, S-box x^7.  At degree 4 an S-box takes two columns: its cube
 u = x^3 and its result u^2 x; everything between S-boxes is linear and takes none.  `permutation` has the same in five
-narrower rows; a profile has one of the two (docs/decisions/0007-narrow-permutation.md).
+narrower rows; a profile has one of the two (docs/decisions/0008-narrow-permutation.md).
 """
 
 from collections.abc import Sequence
