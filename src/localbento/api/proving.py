@@ -88,6 +88,8 @@ def prove_program(
 
         job = submit(place, request, fresh=fresh).job_id
         try:
+            if memory_bytes is None:
+                resources = _beside_others(place, resources)
             return _work(place, job, resources, progress, kept=home is not None)
         except (UsageError, VerificationError):
             forget_refused(place, job)
@@ -150,7 +152,10 @@ def resume_job(
         number = place.db.resolve_job_id(job_id)
         if place.db.get_job(number).state in (JobState.FAILED, JobState.CANCELLED):
             place.db.resume_job(number)
-        return _work(place, number, _resources(jobs, memory_bytes), progress, kept=True)
+        resources = _resources(jobs, memory_bytes)
+        if memory_bytes is None:
+            resources = _beside_others(place, resources)
+        return _work(place, number, resources, progress, kept=True)
 
 
 def default_home() -> Path:
@@ -204,6 +209,17 @@ def _resources(jobs: int | None, memory_bytes: int | None) -> "Resources":
     return Resources(jobs or cores, cores, memory_bytes or available_memory())
 
 
+def _beside_others(home: "Home", resources: "Resources") -> "Resources":
+    """Free memory is what other jobs leave; the limit on tasks counts theirs, too."""
+    from dataclasses import replace
+
+    from localbento.service.home import is_alive
+
+    home.db.reap(is_alive)
+    _, _, taken = home.db.used_resources()
+    return replace(resources, memory_bytes=resources.memory_bytes + taken)
+
+
 def _work(home: "Home", job_id: str, resources: "Resources", progress: Progress | None, *, kept: bool) -> ProofResult:
     """Run an engine until the job has ended, and hand out its result."""
     started = time.perf_counter()
@@ -216,8 +232,9 @@ def _work(home: "Home", job_id: str, resources: "Resources", progress: Progress 
         if job.state is JobState.DONE:
             settle(home, job_id)
             return job_result(home, job_id, max(0.0, (job.finished_at or 0.0) - job.created_at), reused=True)
+        before = home.db.cycles_done(job_id)
         Engine(home, job_id, resources).run(_reporter(progress))
-        return job_result(home, job_id, time.perf_counter() - started)
+        return job_result(home, job_id, time.perf_counter() - started, cycles_before=before)
     except KeyboardInterrupt:
         if not kept:
             raise
@@ -226,7 +243,9 @@ def _work(home: "Home", job_id: str, resources: "Resources", progress: Progress 
         raise Interrupted(msg) from None
 
 
-def job_result(home: "Home", job_id: str, seconds: float, *, reused: bool = False) -> ProofResult:
+def job_result(
+    home: "Home", job_id: str, seconds: float, *, cycles_before: int = 0, reused: bool = False
+) -> ProofResult:
     """The result of a job that is done; `seconds` are those of this call's work, or of the work if `reused`.
 
     Raises: HostError if its receipt is no longer there; Interrupted if the job was deleted meanwhile.
@@ -271,6 +290,7 @@ def job_result(home: "Home", job_id: str, seconds: float, *, reused: bool = Fals
         steps=steps,
         profiles=tuple(facts["profile"] for facts in proofs),
         job=job_id,
+        cycles_before=cycles_before,
         reused=reused,
     )
 

@@ -166,6 +166,8 @@ class ProofResult:
     profiles: tuple[int, ...]
     job: str = ""
     """The job's number in the home, if it has one."""
+    cycles_before: int = 0
+    """Cycles of segments that were proved before this call began: what a resumed job had."""
     reused: bool = False
     """Whether the job was done before; `seconds` are those that it took then."""
 
@@ -176,8 +178,8 @@ class ProofResult:
 
     @property
     def cycles_per_second(self) -> float:
-        """Executed cycles by second of the whole job."""
-        return self.cycles / self.seconds if self.seconds else 0.0
+        """Executed cycles, less those that an earlier call has proved, by second of this call."""
+        return (self.cycles - self.cycles_before) / self.seconds if self.seconds else 0.0
 
     def to_json(self) -> dict[str, Any]:
         """The fields of `bento prove --json` (docs/formats.md)."""

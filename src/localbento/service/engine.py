@@ -176,10 +176,12 @@ class Engine:
     # -- claiming
 
     def _prepare(self, pool: Pool) -> None:
-        """Start a worker that gets ready to prove while another one executes."""
+        """Start a worker that gets ready to prove while another one executes: each is given what it knows."""
         counts = self._counts()
         if counts.get(TaskState.DONE, 0) == 0 or counts.get(TaskState.READY, 0):
             pool.spawn((self._kinds["prove"].module or "", self._kinds["verify"].module or ""))
+        if not self._executed():
+            pool.spawn((self._kinds["execute"].module or "",))
 
     def _claim(self, pool: Pool) -> None:
         if self._blocked is not None and self._counts().get(TaskState.READY, 0) < MOST_WAITING_SEGMENTS:

@@ -70,7 +70,10 @@ def run(
         stderr=_Lines(log),
     )
 
+    cycles = 0
+
     def hand_on(segment: "Segment") -> None:
+        nonlocal cycles
         if segment.unprovable:
             raise ProvingError(refusal(segment.unprovable))
         facts = {
@@ -79,6 +82,7 @@ def run(
             "profile": segment.profile,
             "memory_bytes": needs[segment.profile],
         }
+        cycles += segment.cycles
         emit(segment.to_bytes(), facts)
 
     progress("execute")
@@ -95,7 +99,7 @@ def run(
         "image_id": session.image_id.hex(),
         "exit_code": list(session.exit_code.pair),
         "segments": session.segments,
-        "cycles": session.proof_cycles,
+        "cycles": cycles,
         "seconds": session.seconds,
     }
     return Outcome({"session": SessionRecord.of(session).to_bytes()}, facts)

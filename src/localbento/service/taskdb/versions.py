@@ -49,9 +49,15 @@ class Versioned(Connected):
     def _version(self) -> int:
         return int(self._run("read_user_version")[0][0])
 
+    def _is_foreign(self) -> bool:
+        owner = self._run("read_application_id")[0][0]
+        return owner != APPLICATION_ID and bool(owner or self._version() or self._run("count_schema_entries")[0][0])
+
     def _check_ours(self) -> None:
-        version, owner = self._version(), self._run("read_application_id")[0][0]
-        if owner != APPLICATION_ID and (owner or version or self._run("count_schema_entries")[0][0]):
+        # Twice: another process may be making the file, and had not yet when the first of the questions was asked.
+        foreign = self._is_foreign() and self._is_foreign()
+        version = self._version()
+        if foreign:
             msg = (
                 f"task database: expected a file of localbento, found another SQLite database: {self.path}; "
                 "move it away, or set BENTO_HOME"

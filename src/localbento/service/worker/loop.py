@@ -3,6 +3,7 @@
 A worker ends when its parent is gone, however that happened.
 """
 
+import gc
 import importlib
 import os
 import signal
@@ -32,12 +33,16 @@ def worker_main(pipe: Connection, parent: int, store_root: Path, preload: tuple[
     `preload` names modules that will be asked for: they are imported, and made warm where they have a `warm()`,
     while there is nothing to do yet.
     """
+    # PERF: what is imported and made warm stays for good; the collector would walk over it again and again.
+    gc.disable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     store = ObjectStore(store_root)
     for module in preload:
         _preload(module, pipe)
+    gc.freeze()
+    gc.enable()
     while True:
         try:
             task = pipe.recv()
