@@ -16,8 +16,9 @@ def bento(home, *args, before=None, **options):
     """A `bento` whose jobs are toys; `before` runs in the child, as preexec_fn."""
 
     def prepare():
-        # A test run in the background has SIGINT ignored, and would hand that on.
+        # A test run in the background has these ignored, and would hand that on.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         if before is not None:
             before()
 

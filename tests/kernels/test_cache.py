@@ -45,7 +45,11 @@ def package(tmp_path: Path) -> Path:
 
 
 def start(package: Path, program: str, folder: Path) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(package.parent), "BENTO_KERNEL_CACHE": str(folder)}
+    environment = {
+        **os.environ, "PYTHONPATH": str(package.parent), "BENTO_KERNEL_CACHE": str(folder),
+        # Python's own files of bytecode go by time and size, which these tests keep as they were.
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }  # fmt: skip
     command = [sys.executable, "-c", program]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, env=environment, cwd=package.parent, stdout=pipe, stderr=pipe, text=True)
