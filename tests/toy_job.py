@@ -12,7 +12,7 @@ from toy_tasks import TOY_KINDS
 
 from localbento.service.engine import Engine, Resources
 from localbento.service.home import Home
-from localbento.service.jobs import Request, submit
+from localbento.service.jobs import Request, settle, submit
 from localbento.service.taskdb.rows import JobState
 
 SECRET = bytes(range(32))
@@ -48,7 +48,9 @@ def main(folder, program, workers):
     lease()
     with Home(Path(folder)) as home:
         job = submit(home, request(**json.loads(program)))
-        if job.state is not JobState.DONE:
+        if job.state is JobState.DONE:
+            settle(home, job.job_id)  # as the command does: it may have been killed before it could
+        else:
             run(home, job.job_id, Resources(int(workers), 2, 1 << 30))
         sys.stdout.buffer.write(receipt(home, job.job_id))
 
