@@ -49,7 +49,7 @@ def run_stark(log_rows: int = 18, columns: int = 200, threads: int = 2, params: 
 def give_back_freed() -> None:
     """Hand memory that was freed back to the system, where the C library can.
 
-    Otherwise what an earlier proof or a compilation left behind is used again, and a peak measured afterwards is too small.
+    Otherwise what an earlier proof or a compilation left behind is used again, and a later peak comes out too small.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

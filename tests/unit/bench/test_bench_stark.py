@@ -58,7 +58,7 @@ def test_bench_kernels_reports_its_fields(monkeypatch: pytest.MonkeyPatch) -> No
 def test_memory_is_what_was_predicted(threads: int) -> None:
     """Measured in a process of its own, since a peak is never taken back."""
     first = f"from localbento.bench.stark import run_stark; run_stark(12, 60, {threads}); "
-    # On a new machine the first process compiles kernels, which takes memory of its own; the measured one only loads them.
+    # On a new machine the first process compiles kernels, which takes memory; the measured one only loads them.
     subprocess.run([sys.executable, "-c", first], check=True, capture_output=True)
     code = first + f"import json; print(json.dumps(run_stark(15, 100, {threads})))"
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
