@@ -41,7 +41,7 @@ def run_execute(guest: Path | None = None) -> dict[str, Any]:
         GuestError: if the guest fails.
     """
     paths = _guests(guest)
-    loop = _measure(compute_loop(LOOP_INSTRUCTIONS), ExecutorInput())
+    loop = run_loop(LOOP_INSTRUCTIONS)
     figures = {path.stem: _guest(path) for path in paths}
     return {
         "plain_instructions_per_second": loop["plain_instructions_per_second"],
@@ -49,6 +49,11 @@ def run_execute(guest: Path | None = None) -> dict[str, Any]:
         "preflight_instructions_per_second": loop["preflight_instructions_per_second"],
         "guests": figures,
     }
+
+
+def run_loop(instructions: int) -> dict[str, float | None]:
+    """The speeds of `run_execute` on a compute loop of about so many instructions."""
+    return _measure(compute_loop(instructions), ExecutorInput())
 
 
 def compute_loop(instructions: int) -> Program:
