@@ -5,6 +5,7 @@ receipt = localbento.prove(program, b"input")
 receipt.verify(localbento.image_id(program))
 """
 
+from localbento.api.files import check_writable, write_file
 from localbento.api.jobs import cancel_job, delete_job, list_jobs, show_job
 from localbento.api.looking import (
     describe_chip,
@@ -19,7 +20,7 @@ from localbento.api.measuring import bench_execute, bench_kernels, bench_prove, 
 from localbento.api.proving import default_home, prove, prove_program, resume_job, submit_job
 from localbento.api.receipts import convert_receipt, receipt_from_json, receipt_to_json
 from localbento.api.results import Cycles, Execution, Progress, ProgressEvent, ProofResult, Receipt, TaskProgress
-from localbento.api.running import check_writable, encode_input, execute, image_id, write_file
+from localbento.api.running import encode_input, execute, image_id
 from localbento.api.verifying import verify
 from localbento.api.views import JobView
 

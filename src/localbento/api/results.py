@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from localbento.api.files import read_file, write_file
+
 if TYPE_CHECKING:
     from localbento.claim.exit_code import ExitCode
     from localbento.receipt.composite import CompositeReceipt
@@ -24,9 +26,8 @@ class Receipt:
         Raises: UsageError if it cannot be read; VerificationError if it is no receipt.
         """
         from localbento.receipt.composite import MAX_RECEIPT_BYTES
-        from localbento.service.files import read_whole
 
-        return cls.from_bytes(read_whole(Path(path), MAX_RECEIPT_BYTES, "receipt"))
+        return cls.from_bytes(read_file(Path(path), "receipt", MAX_RECEIPT_BYTES))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
@@ -49,9 +50,7 @@ class Receipt:
 
         Raises: HostError if the file system refuses.
         """
-        from localbento.service.files import write_whole
-
-        write_whole(Path(path), self.to_bytes())
+        write_file(Path(path), self.to_bytes())
 
     @property
     def journal(self) -> bytes | None:

@@ -105,29 +105,3 @@ def require_positive(**numbers: int | None) -> None:
         if value is not None and value < 1:
             msg = f"{name}: expected 1 or more, found {value}"
             raise UsageError(msg)
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Write a file, whole or not at all.
-
-    Raises: HostError if the file system refuses.
-    """
-    from localbento.service.files import write_whole
-
-    write_whole(path, data)
-
-
-def check_writable(path: Path) -> None:
-    """Refuse a place that cannot be written to before an hour of work is lost on it.
-
-    Raises: UsageError.
-    """
-    import os
-
-    folder = path.parent
-    if not folder.is_dir():
-        msg = f"--output: no folder {str(folder)!r}"
-        raise UsageError(msg)
-    if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK) or not os.access(folder, os.W_OK):
-        msg = f"--output: cannot write {str(path)!r}"
-        raise UsageError(msg)

@@ -1,12 +1,11 @@
 """Entry point: commands, errors as one line, exit codes."""
 
 import gc
-import io
 import os
 import signal
 import sys
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,6 +23,7 @@ from localbento.cli import (
     security,
     status,
     store,
+    streams,
 )
 from localbento.cli.exit_codes import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_TERMINATED, epilog
 from localbento.errors import LocalBentoError
@@ -78,12 +78,14 @@ def main() -> None:
     # seven hundred new ones is a tenth of its time.
     gc.set_threshold(50_000, 20, 100)
     _hide_main_module()
-    _open_missing_streams()
-    _print_any_letter()
+    streams.open_missing()
+    streams.prepare_stdout()
     _listen_to_signals()
     try:
         code = app(standalone_mode=False)
+        sys.stdout.flush()
     except LocalBentoError as error:
+        streams.close_stdout()
         _say(str(error) if error.exit_code == EXIT_INTERRUPTED else f"error: {error}")
         sys.exit(_interrupted() if error.exit_code == EXIT_INTERRUPTED else error.exit_code)
     except typer.Exit as ended:
@@ -100,19 +102,31 @@ def main() -> None:
             raise
         code = EXIT_BROKEN_PIPE
     except Exception as error:
-        usage = getattr(error, "show", None)
-        if usage is None:
+        if not hasattr(error, "format_message"):
             raise
-        usage()
+        _explain(error)
         code = getattr(error, "exit_code", 2)
     # Typer hands an interruption back as the exit code of the command.
     if code == EXIT_INTERRUPTED:
         _say("interrupted; the same command starts again, or goes on with its job")
         code = _interrupted()
     if code == EXIT_BROKEN_PIPE:
-        # Keep Python from complaining about the pipe while it shuts down.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.close_stdout()
     sys.exit(code or 0)
+
+
+def _explain(error: Any) -> None:
+    """What Typer has to say of a command line that it does not understand: one line, as all errors are.
+
+    A group without a command is answered with its help.
+    """
+    message = error.format_message().strip()
+    if "\n" in message:
+        error.show()
+        return
+    context = getattr(error, "ctx", None)
+    where = "bento" if context is None else context.command_path
+    _say(f"error: {message[:1].lower()}{message[1:].removesuffix('.')}; see {where} --help")
 
 
 def _hide_main_module() -> None:
@@ -150,23 +164,6 @@ def _asked_to_end(signum: int, frame: object) -> None:
 def _interrupted() -> int:
     """The exit code of an interruption."""
     return EXIT_TERMINATED if _signals and _signals[0] != signal.SIGINT else EXIT_INTERRUPTED
-
-
-def _open_missing_streams() -> None:
-    """Started with stdin, stdout or stderr closed, the next file or pipe that is opened would take its place."""
-    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(descriptor, "w" if descriptor else "r", closefd=False))  # noqa: SIM115
-
-
-def _print_any_letter() -> None:
-    """Names may have letters that a terminal's encoding lacks: then their numbers are printed, instead of a trace."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _say(line: str) -> None:

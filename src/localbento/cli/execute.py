@@ -44,6 +44,7 @@ def execute(
     """
     from localbento import api
 
+    options.check_targets(journal=journal)
     result = api.execute(
         options.read_guest(guest),
         api.encode_input(options.read_input(source), input_encoding),

@@ -195,7 +195,6 @@ def _target(guest: str | None, output: str | None, journal: Path | None, *, keep
 
     Raises: UsageError if it cannot go there.
     """
-    from localbento import api
     from localbento.errors import UsageError
 
     if keep:
@@ -206,9 +205,7 @@ def _target(guest: str | None, output: str | None, journal: Path | None, *, keep
     else:
         # A guest's name may be anybody's: only its last part names a file here.
         target = output or f"{Path(guest or '').name or 'guest'}.receipt"
-    for path in (target, journal):
-        if path is not None and str(path) != "-":
-            api.check_writable(Path(path))
+    options.check_targets(output=target, journal=journal)
     return target
 
 

@@ -42,23 +42,35 @@ Journal = Annotated[Path | None, typer.Option("--journal", metavar="FILE", help=
 
 def read_input(source: str | None) -> bytes:
     """The bytes of `--input`: a file, `-` for stdin, nothing by default."""
+    from localbento.api.files import read_stream
+
     if source is None:
         return b""
     if source == "-":
-        return sys.stdin.buffer.read()
+        return read_stream(sys.stdin.buffer, "input")
     return read_file(Path(source), "input")
 
 
 def read_file(path: Path, what: str) -> bytes:
     """All bytes of a file that the user named.
 
-    Raises: UsageError if it cannot be read.
+    Raises: UsageError if it cannot be read, or has more bytes than anything that is asked for.
     """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        msg = f"{what}: cannot read {str(path)!r}: {error.strerror}"
-        raise UsageError(msg) from error
+    from localbento.api import files
+
+    return files.read_file(path, what)
+
+
+def check_targets(*, output: str | None = None, journal: Path | None = None) -> None:
+    """Refuse files that cannot be written to; `-` is stdout.
+
+    Raises: UsageError.
+    """
+    from localbento.api.files import check_writable
+
+    for option, path in (("--output", output), ("--journal", journal)):
+        if path is not None and str(path) != "-":
+            check_writable(Path(path), option)
 
 
 def read_guest(guest: Path) -> bytes:

@@ -61,9 +61,7 @@ def prove(
     if detach and target == "-":
         msg = "--detach: expected a file as --output, found '-'; bento jobs resume JOB --output - hands out the receipt"
         raise errors.UsageError(msg)
-    for path in (target, journal):
-        if path is not None and str(path) != "-":
-            api.check_writable(Path(path))
+    options.check_targets(output=target, journal=journal)
     asked: dict[str, Any] = {
         "env": options.parse_env(env),
         "args": arg or [],
