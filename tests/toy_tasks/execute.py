@@ -38,7 +38,14 @@ def run(
         log(b"segment %d\n" % index)
         body = hashlib.sha256(stdin + secret + index.to_bytes(4, "little")).digest() * 100
         options = json.dumps({"index": index, **wanted}).encode()
-        facts = {"index": index, "cycles": 1000, "profile": "toy", "memory_bytes": wanted.get("memory_bytes", 1000)}
+        facts = {
+            "index": index,
+            "cycles": 1000,
+            "profile": "toy",
+            "memory_bytes": _of(wanted.get("memory_bytes", 1000), index),
+            "cells": _of(wanted.get("cells", 100_000), index),
+            "last": index == wanted["segments"] - 1,
+        }
         emit(body + options, facts)
         if index == wanted.get("panic_at"):
             msg = f"guest panicked: at segment {index}"
@@ -52,3 +59,8 @@ def run(
         "seconds": 0.0,
     }
     return Outcome({"session": session}, facts)
+
+
+def _of(given, index):
+    """One value for all segments, or one for each."""
+    return given[index] if isinstance(given, list) else given

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Final, Literal
 
 from localbento.errors import HostError, Interrupted
+from localbento.service.claiming import Claims
 from localbento.service.healing import InputLost, heal
 from localbento.service.home import Home, is_alive, register
 from localbento.service.jobs import INIT, SECRET, failure_of, settle
@@ -31,8 +32,6 @@ GRACE_SECONDS: Final = 2.0
 CRASHES: Final = 3
 HEALS: Final = 5
 """So often an engine makes lost objects again; more, and the disk needs looking after."""
-NEARLY_DONE: Final = 0.6
-"""A running proof that has used this share of the usual time will soon leave its core to the last one."""
 
 
 class Engine:
@@ -53,6 +52,7 @@ class Engine:
         self._heals = 0
         self._beat = 0.0
         self._pace = Pace()
+        self._claims = Claims(home.db, job_id, resources)
         self._started = time.monotonic()
 
     def run(self, progress: Callable[[EngineState], None]) -> None:
@@ -192,15 +192,16 @@ class Engine:
             if self._busy() >= self._resources.workers:
                 streams = ["exec"]
             try:
-                claimed = self._db.claim(
-                    self._pool_id, streams, job_id=self._job, cores_limit=self._resources.cores,
-                    memory_limit=self._resources.memory_bytes,
-                )  # fmt: skip
+                claimed = self._claims.claim(self._pool_id, streams)
             except NotFoundError:
                 self._beat = 0.0  # we were taken for dead: the next heartbeat sees to it
                 return
             if claimed is None:
                 self._require_room()
+                if self._blocked is not None and self._claims.is_stuck():
+                    # What waits does not fit beside the execution: it has to end first, however much waits then.
+                    pool.proceed(self._blocked)
+                    self._blocked = None
                 pool.retire(max(self._resources.workers, len(self._held)))
                 return
             self._start(claimed, pool)
@@ -227,7 +228,11 @@ class Engine:
     def _may_prove(self) -> bool:
         """How many segments there will be decides how many threads each may have: wait until that is known."""
         ready = self._counts().get(TaskState.READY, 0)
-        return self._executed() or ready + self._busy() >= self._resources.workers
+        return self._all_planned() or ready + self._busy() >= self._resources.workers
+
+    def _all_planned(self) -> bool:
+        """Whether no more segments will come: known a moment before the execution says that it has ended."""
+        return self._executed() or (INIT in self._held and self._planning is not None and self._planning.last_seen)
 
     def _start(self, claimed: ClaimedTask, pool: Pool) -> None:
         if claimed.task_id in self._held:
@@ -240,10 +245,10 @@ class Engine:
         self._held[claimed.task_id] = held
         options = dict(claimed.definition.get("options", {}))
         if kind.name == "prove":
-            wanted, cores = self._threads(), self._resources.cores
-            soon_free = self._busy() - 1 if wanted == cores else 0
-            had = self._db.lend_cores(self._job, claimed.task_id, claimed.attempt, wanted, cores + soon_free)
-            held.threads = options["threads"] = max(1, had)
+            others = [other for other in self._held.values() if other is not held]
+            held.threads = options["threads"] = self._claims.lend(
+                held, others, self._pace, all_known=self._all_planned()
+            )
         if kind.streams_objects:
             job = self._db.get_job(self._job)
             self._planning = Planning(self._home, self._job, job.receipt_kind or "composite", job.options["verifiers"])
@@ -252,27 +257,6 @@ class Engine:
             pool.start(Task(claimed.task_id, kind.module or "", inputs, options, kind.streams_objects))
         else:
             self._forget(claimed.task_id)
-
-    def _threads(self) -> int:
-        """Threads for the proof that starts now: its share of the cores; all of them if it will soon be alone."""
-        cores, workers = self._resources.cores, self._resources.workers
-        if not self._executed():
-            return max(1, cores // workers)
-        waiting = self._counts().get(TaskState.READY, 0)
-        if not waiting and self._others_nearly_done():
-            return cores
-        return max(1, cores // min(workers, self._busy() + waiting))
-
-    def _others_nearly_done(self) -> bool:
-        *others, _ = (held for held in self._held.values() if held.kind == "prove")
-        if not others:
-            return True
-        if not self._pace.usual:
-            return False
-        now = time.monotonic()
-        return all(
-            now - held.since > NEARLY_DONE * self._pace.usual * held.claimed.definition["cycles"] for held in others
-        )
 
     # -- events
 
@@ -366,8 +350,7 @@ class Engine:
         if held.kind == "execute":
             self._db.set_image_id(self._job, event.facts["image_id"])
         if held.kind == "prove":
-            self._pace.cycles += event.facts["cycles"]
-            self._pace.seconds += event.seconds
+            self._pace.add(held, event.facts["cycles"], event.seconds)
             self._unneeded.update(self._db.release_refs(self._job, event.task, [SEGMENT, SECRET]))
 
     # -- what is known of the job

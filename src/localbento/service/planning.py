@@ -37,10 +37,13 @@ class Planning:
         self._inputs = home.db.task_refs(job_id, INIT)
         self.cycles = 0
         """Executed, so far."""
+        self.last_seen = False
+        """Whether every segment is planned, though the execution may not have said yet that it has ended."""
 
     def segment(self, stored: Stored, facts: Mapping[str, Any]) -> bool:
         """A segment was executed: plan what follows.  True if its proof has yet to be made."""
         self.cycles += facts["cycles"]
+        self.last_seen = facts["last"]
         number = self._plan.segment()
         waits = True
         while (task := self._plan.next_task()) is not None:
@@ -65,6 +68,7 @@ class Planning:
             "index": facts["index"],
             "cycles": facts["cycles"],
             "profile": facts["profile"],
+            "cells": facts["cells"],
             "segment": stored[0],
         }
         state = self._ensure(

@@ -2,8 +2,10 @@
 
 import time
 from dataclasses import dataclass, field
+from typing import Final
 
-from localbento.service.taskdb.rows import ClaimedTask
+from localbento.service.planner.sharing import Going, Waiting, proof_time
+from localbento.service.taskdb.rows import ClaimedTask, TaskRow
 from localbento.service.worker.messages import Done
 
 
@@ -59,6 +61,12 @@ class Held:
     threads: int = 1
 
 
+CELLS_BY_CYCLE: Final = 100
+"""About what docs/benchmarks.md has for large segments."""
+LATE: Final = 0.1
+"""A proof that takes longer than expected is taken to need this share more of its time so far."""
+
+
 @dataclass
 class Pace:
     """Proofs made by this engine: what later ones are judged by."""
@@ -66,11 +74,37 @@ class Pace:
     started: float = field(default_factory=time.monotonic)
     cycles: int = 0
     seconds: float = 0.0
+    expected: float = 0.0
+    """Of the same proofs, in the unit of `proof_time`."""
 
-    @property
-    def usual(self) -> float:
-        """Seconds by cycle of one proof."""
-        return self.seconds / self.cycles if self.cycles else 0.0
+    def add(self, held: Held, cycles: int, seconds: float) -> None:
+        """A proof is made."""
+        self.cycles += cycles
+        self.seconds += seconds
+        self.expected += proof_time(cells_of(held.claimed), held.threads)
+
+    def going(self, held: Held, now: float) -> Going:
+        """What is known of a proof that runs; before any has ended, only that it may take its whole time yet."""
+        left = proof_time(cells_of(held.claimed), held.threads)
+        if self.seconds:
+            spent = (now - held.since) * self.expected / self.seconds
+            left = max(left - spent, LATE * spent)
+        return Going(left, held.threads, held.claimed.memory_bytes)
+
+
+def is_proof(task: ClaimedTask | TaskRow) -> bool:
+    """Whether a task proves a segment."""
+    return bool(task.definition and task.definition.get("kind") == "prove")
+
+
+def cells_of(task: ClaimedTask | TaskRow) -> int:
+    """Committed cells of a proof; jobs planned before these were noted have its cycles."""
+    return int(task.definition.get("cells", CELLS_BY_CYCLE * task.definition["cycles"]))
+
+
+def waiting(task: ClaimedTask | TaskRow) -> Waiting:
+    """A proof that waits, for the rule that shares cores out."""
+    return Waiting(cells_of(task), task.memory_bytes)
 
 
 def told(event: Done, held: Held) -> str:

@@ -52,7 +52,8 @@ def run(
         memory_bytes: segments are cut so that proving one, with `threads`, takes no more.
         threads: as above.
         progress: called with the name of each step as it begins.
-        emit: takes each segment with its facts: index, cycles, profile, memory_bytes.
+        emit: takes each segment with its facts: index, cycles, whether it is the last; its profile, and what proving
+            it takes: memory_bytes, committed cells.
         log: takes what the guest prints.
 
     Raises: UsageError, GuestError; ProvingError for what has no proof; HostError if no profile fits the memory.
@@ -60,6 +61,7 @@ def run(
     progress("load")
     loaded = load_guest(program)
     fitting, needs = fitting_profiles(memory_bytes, threads)
+    cells = {profile.name: profile.cells for profile in fitting}
     given = executor_input(
         stdin,
         env=env,
@@ -81,6 +83,8 @@ def run(
             "cycles": segment.cycles,
             "profile": segment.profile,
             "memory_bytes": needs[segment.profile],
+            "cells": cells[segment.profile],
+            "last": segment.end is not None,
         }
         cycles += segment.cycles
         emit(segment.to_bytes(), facts)

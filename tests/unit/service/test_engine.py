@@ -98,9 +98,7 @@ def test_an_error_of_a_proof_is_final_and_the_job_can_be_resumed(home):
 
 def test_three_crashes_fail_the_job_with_what_to_do(home):
     job = submit(home, request(segments=3, die_at=1)).job_id
-    with pytest.raises(
-        HostError, match=r"task 1: its worker died \(last: signal 9\), 3 times.*--jobs.*jobs resume"
-    ):
+    with pytest.raises(HostError, match=r"task 1: its worker died \(last: signal 9\), 3 times.*--jobs.*jobs resume"):
         run(home, job)
     assert tasks(home, job)["1"].crashes == 3
     assert any("signal 9" in event.text for event in home.db.events(job))
@@ -123,9 +121,7 @@ def test_memory_of_all_running_tasks_stays_below_the_limit(home):
 
 def test_a_task_that_never_fits_is_an_error_not_a_wait(home):
     job = submit(home, request(segments=1, memory_bytes=8 << 30)).job_id
-    with pytest.raises(
-        HostError, match=r"task 0: .*at most 1.0 GiB \(--memory\), found that it needs 8.0 GiB; raise"
-    ):
+    with pytest.raises(HostError, match=r"task 0: .*at most 1.0 GiB \(--memory\), found that it needs 8.0 GiB; raise"):
         run(home, job)
 
 

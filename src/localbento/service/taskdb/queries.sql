@@ -293,6 +293,7 @@ WHERE seq = (
             SELECT 1 FROM tasks AS r
             WHERE r.state = 'ready' AND r.stream_seq = s.seq
             AND (:job IS NULL OR r.job_seq = (SELECT seq FROM jobs WHERE id = :job))
+            AND (:task IS NULL OR r.task_id = :task)
             AND (:cores_limit IS NULL
                 OR r.cores <= :cores_limit - (SELECT coalesce(sum(cores + extra_cores), 0) FROM tasks WHERE state = 'running'))
             AND (:memory_limit IS NULL
@@ -302,6 +303,7 @@ WHERE seq = (
         ORDER BY CASE WHEN :reserved_only THEN 0 ELSE s.priority END, s.reserved DESC, s.seq LIMIT 1
     )
     AND (:job IS NULL OR t.job_seq = (SELECT seq FROM jobs WHERE id = :job))
+    AND (:task IS NULL OR t.task_id = :task)
     AND (:cores_limit IS NULL
         OR t.cores <= :cores_limit - (SELECT coalesce(sum(cores + extra_cores), 0) FROM tasks WHERE state = 'running'))
     AND (:memory_limit IS NULL

@@ -28,23 +28,25 @@ class Tasks(Creation):
         worker_types: Iterable[str],
         *,
         job_id: str | None = None,
+        task_id: str | None = None,
         cores_limit: int | None = None,
         memory_limit: int | None = None,
     ) -> ClaimedTask | None:
         """Hand out one task, now running for the pool; None when there is none (that fits).
 
         The best stream of the worker types is served (docs/service/taskdb.md), in it the oldest job's oldest task.
-        job_id: from this job only.  cores_limit, memory_limit: what all running tasks of the machine together may
-        have; a task that does not fit beside them is passed over.
+        job_id: from this job only.  task_id: no task of another name.  cores_limit, memory_limit: what all running
+        tasks of the machine together may have; a task that does not fit beside them is passed over.
         Raises: NotFoundError when the pool is not registered (any more).
         """
         values = {
             "pool": pool_id,
             "worker_types": json.dumps(list(worker_types)),
             "job": job_id,
+            "task": task_id,
             "cores_limit": cores_limit,
             "memory_limit": memory_limit,
-            "any": job_id is None and cores_limit is None and memory_limit is None,
+            "any": job_id is None and task_id is None and cores_limit is None and memory_limit is None,
             "reserved_only": self._options.order == "m9",
             "now": self._clock.now(),
             "tick": self._clock.tick(),

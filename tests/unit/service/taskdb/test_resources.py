@@ -98,6 +98,16 @@ def test_only_the_asked_job_is_served(made):
     assert made.claim(pool, job_id=first).task_id == "a"
 
 
+def test_only_the_asked_task_is_handed_out(made, db):
+    job = made.job(tasks=proofs(1 * GIB, 4 * GIB))
+    pool = made.pool()
+    assert made.claim(pool, job_id=job, task_id="1", memory_limit=2 * GIB) is None
+    assert made.claim(pool, job_id=job, task_id="2") is None
+    assert made.claim(pool, job_id=job, task_id="1", memory_limit=4 * GIB).task_id == "1"
+    assert made.claim(pool, job_id=job, task_id="1") is None
+    assert made.claim(pool, job_id=job).task_id == "0"
+
+
 def test_the_asked_job_is_found_behind_a_stream_that_is_served_first(made, db):
     made.job("a")
     other = db.create_stream("CPU", 0, 1.0, "user2")
@@ -138,8 +148,9 @@ def test_claiming_is_one_statement(made, db):
 
 def test_a_thousand_ready_tasks_are_not_sorted(made, db):
     """The plan of the claim: the partial index gives the order; running tasks are read from a covering index."""
-    names = ("pool", "worker_types", "job", "cores_limit", "memory_limit", "any", "reserved_only", "now", "tick")
-    plan = db._connection.execute(f"EXPLAIN QUERY PLAN {db._sql['claim_task']}", dict.fromkeys(names, "[]")).fetchall()
+    limits = ("cores_limit", "memory_limit", "any", "reserved_only")
+    values = dict.fromkeys(("pool", "worker_types", "job", "task", *limits, "now", "tick"), "[]")
+    plan = db._connection.execute(f"EXPLAIN QUERY PLAN {db._sql['claim_task']}", values).fetchall()
     lines = [row[3] for row in plan]
     assert "SEARCH t USING INDEX tasks_ready (stream_seq=?)" in lines
     assert "SEARCH tasks USING COVERING INDEX tasks_running (state=?)" in lines
