@@ -1,7 +1,7 @@
 """What a proof will take, before anything is proved: the guest is executed and cut, the rest is arithmetic.
 
-    work of a segment   = WORK * cells of its profile * what committing to a cell costs on this machine, core seconds
-    seconds             = start + the time in which a pool of this size works the segments off
+    seconds             = start + the time in which a pool of this size works the segments off, each taking
+                          WORK * proof_time(cells of its profile, threads) * what committing to a cell costs here
     memory              = the most that segments which run at the same time are predicted to take
     disk                = the most that segments not yet proved, proofs, and the receipt take together
 
@@ -9,7 +9,6 @@ The speed of the machine is measured once, a few seconds, and kept in the home. 
 it: the median of measured to predicted times, as long as they agree.
 """
 
-import heapq
 import os
 import statistics
 from collections import Counter
@@ -25,18 +24,19 @@ from localbento.errors import LocalBentoError
 
 if TYPE_CHECKING:
     from localbento.claim.exit_code import ExitCode
+    from localbento.service.planner.sharing import Machine, Waiting
     from localbento.service.taskdb.database import TaskDb
     from localbento.service.taskdb.rows import TaskRow
 
-WORK: Final = 1.8
-"""Proving a segment takes this many times what committing to its cells alone does, all else included."""
-START: Final = 2.0
+WORK: Final = 1.97
+"""Proving takes this many times what committing to its cells alone does."""
+START: Final = 0.83
 """Before the first segment and after the last, in times of a small proof in a new process.
 
-Both were fitted to the 17 guests of `bench prove` in docs/benchmarks.md; the fit is within 15 % for all but one (26 %).
+Both were fitted to `pages` and the guests of `bench prove` in docs/benchmarks.md, where committing to a cell takes
+57 ns and a small proof 1.2 s.  Of `chess` only the time of its segments one after the other was known.  From `hello`
+(1.7 s) to `ecdsa` (66 s) the fit is within 12 %.
 """
-THREAD_GAIN: Final = 0.85
-"""What each further thread inside one proof adds, of the first."""
 PARENT_BYTES: Final = 512 << 20
 """The parent and the process that executes."""
 HISTORY: Final = 20
@@ -200,7 +200,8 @@ def predict(
     `given_bytes` are those of program, input and assumptions, which the store keeps.
     """
     from localbento.circuits.rv32im.keys import verifying_key
-    from localbento.circuits.rv32im.profiles import cost, profile_by_name
+    from localbento.circuits.rv32im.profiles import profile_by_name
+    from localbento.service.planner.sharing import Machine, Waiting
     from localbento.stark.proof import proof_size
     from localbento.tasks.memory import predict_task_bytes
 
@@ -208,32 +209,32 @@ def predict(
     shapes = {name: verifying_key(known[name].number).shape for name in {s.profile for s in segments}}
     needs = {name: predict_task_bytes(shape, cores) for name, shape in shapes.items()}
     sizes = {name: proof_size(shape) for name, shape in shapes.items()}
-    works = [WORK * cost(known[s.profile]) * speed.cell_seconds for s in segments]
-    span, most = schedule(works, [needs[s.profile] for s in segments], workers, cores, memory_bytes)
-    model = START * speed.start_seconds + span
+    works = [Waiting(known[s.profile].cells, needs[s.profile]) for s in segments]
+    span, most = schedule(works, Machine(workers, cores, memory_bytes))
+    model = model_seconds(span, speed)
     receipt = sum(sizes[s.profile] for s in segments)
     disk = given_bytes + _peak_disk([s.segment_bytes for s in segments], [sizes[s.profile] for s in segments])
     return Prediction(model * corrected_by, model, PARENT_BYTES + most, disk, receipt)
 
 
-def schedule(
-    works: Sequence[float], needs: Sequence[int], workers: int, cores: int, memory_bytes: int
-) -> tuple[float, int]:
-    """Work tasks off in their order on a pool: seconds to the end of the last, and the most memory at a time.
+def model_seconds(span: float, speed: Speed) -> float:
+    """The time of a whole job on this machine; `span`: of its proofs, in the unit of `proof_time`."""
+    return START * speed.start_seconds + WORK * speed.cell_seconds * span
 
-    A task starts when a worker is free and its memory fits; the last ones share the cores that are left over.
+
+def schedule(works: Sequence["Waiting"], machine: "Machine") -> tuple[float, int]:
+    """Work proofs off in their order, as an engine does: the end of the last, and the most memory at a time.
+
+    The end is in the unit of `proof_time`: the time of one committed cell on one thread.
     """
-    now, used, most = 0.0, 0, 0
-    running: list[tuple[float, int]] = []
-    for i, (work, need) in enumerate(zip(works, needs, strict=True)):
-        while running and (len(running) >= workers or used + need > memory_bytes):
-            now, freed = heapq.heappop(running)
-            used -= freed
-        threads = max(1, cores // min(workers, len(running) + len(works) - i))
-        heapq.heappush(running, (now + work / (1 + THREAD_GAIN * (threads - 1)), need))
-        used += need
-        most = max(most, used)
-    return max((end for end, _ in running), default=0.0), most
+    from localbento.service.planner.sharing import work_off
+
+    runs = work_off(works, machine)
+    changes = [(run.start, task.memory_bytes) for run, task in zip(runs, works, strict=True)]
+    changes += [(run.end, -task.memory_bytes) for run, task in zip(runs, works, strict=True)]
+    # At the same moment memory is free before the next one takes it.
+    most = max([0, *accumulate(change for _, change in sorted(changes))])
+    return max((run.end for run in runs), default=0.0), most
 
 
 def _peak_disk(segments: Sequence[int], proofs: Sequence[int]) -> int:

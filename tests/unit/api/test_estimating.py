@@ -16,6 +16,7 @@ from localbento.api.estimating import (
     schedule,
 )
 from localbento.circuits.rv32im.profiles import by_cost
+from localbento.service.planner.sharing import Machine, Waiting, proof_time
 
 GIB = 1 << 30
 
@@ -25,37 +26,38 @@ def speed(**changes):
     return Speed(**{**given, "start_seconds": 1.4, "measured_at": time.time(), **changes})
 
 
-def gain(threads):
-    return 1 + estimating.THREAD_GAIN * (threads - 1)
+CELLS = 50_000_000
 
 
 @pytest.mark.parametrize(
-    ("works", "workers", "cores", "seconds"),
+    ("cells", "workers", "cores", "ends"),
     [
         ([], 2, 2, 0.0),
-        ([10.0], 1, 1, 10.0),
-        ([10.0], 2, 2, 10.0 / gain(2)),
-        ([10.0, 10.0], 2, 2, 10.0),
-        ([10.0, 10.0, 10.0], 2, 2, 20.0),
-        ([10.0, 4.0, 4.0], 2, 2, 10.0),
-        ([10.0, 10.0], 1, 2, 20.0 / gain(2)),
-        ([6.0] * 4, 4, 8, 6.0 / gain(2)),
+        ([CELLS], 1, 1, proof_time(CELLS, 1)),
+        ([CELLS], 2, 2, proof_time(CELLS, 2)),
+        ([CELLS, CELLS], 2, 2, proof_time(CELLS, 1)),
+        ([CELLS] * 3, 2, 2, proof_time(CELLS, 1) + proof_time(CELLS, 2)),
+        ([CELLS, CELLS], 1, 2, 2 * proof_time(CELLS, 2)),
+        ([CELLS] * 4, 4, 8, proof_time(CELLS, 2)),
+        ([4 * CELLS, CELLS], 2, 2, proof_time(4 * CELLS, 2) + proof_time(CELLS, 2)),
     ],
 )
-def test_a_pool_works_tasks_off_in_order(works, workers, cores, seconds):
-    found, _ = schedule(works, [GIB] * len(works), workers, cores, 100 * GIB)
-    assert found == pytest.approx(seconds)
+def test_a_pool_works_proofs_off_as_an_engine_does(cells, workers, cores, ends):
+    found, _ = schedule([Waiting(c, GIB) for c in cells], Machine(workers, cores, 100 * GIB))
+    assert found == pytest.approx(ends)
 
 
-def test_memory_holds_tasks_back():
-    quick, most = schedule([5.0] * 4, [2 * GIB] * 4, 4, 4, 8 * GIB)
-    slow, least = schedule([5.0] * 4, [2 * GIB] * 4, 4, 4, 5 * GIB)
-    assert (quick, most) == (5.0, 8 * GIB)
-    assert (slow, least) == (10.0, 4 * GIB)
+def test_memory_holds_proofs_back():
+    four = [Waiting(CELLS, 2 * GIB)] * 4
+    quick, most = schedule(four, Machine(4, 4, 8 * GIB))
+    slow, least = schedule(four, Machine(4, 4, 5 * GIB))
+    assert (quick, most) == (proof_time(CELLS, 1), 8 * GIB)
+    assert (slow, least) == (2 * proof_time(CELLS, 2), 4 * GIB)
 
 
-def test_memory_is_that_of_tasks_at_the_same_time():
-    _, most = schedule([5.0, 1.0, 1.0], [3, 2, 1], 2, 2, 100)
+def test_memory_is_that_of_proofs_at_the_same_time():
+    works = [Waiting(CELLS, 3), Waiting(CELLS, 2), Waiting(CELLS, 1)]
+    _, most = schedule(works, Machine(2, 2, 100))
     assert most == 5
 
 
@@ -70,10 +72,22 @@ def test_a_prediction_grows_with_the_work_and_the_slowness():
     assert many.disk_bytes >= 2 * many.receipt_bytes
 
 
-def test_figures_of_the_machine_that_the_model_was_fitted_to():
-    """`hello` of docs/benchmarks.md: 3.9 s on two cores."""
-    found = predict([Segment(by_cost()[0].name, 1778, 11_939)], speed(), 2, 2, 16 * GIB)
-    assert found.seconds == pytest.approx(3.9, rel=0.25)
+@pytest.mark.parametrize(
+    ("guest", "cells", "seconds"),
+    [
+        ("hello", [4_136_960], 1.7),
+        ("fibonacci", [16_472_576], 2.7),
+        ("pages", [19_951_616], 3.2),
+        ("branch", [32_584_704], 4.0),
+        ("sort", [58_695_680], 4.9),
+        ("keccak", [73_351_168], 5.9),
+    ],
+)
+def test_figures_of_the_machine_that_the_model_was_fitted_to(guest, cells, seconds):
+    """docs/benchmarks.md, on two cores; cells of the profiles of that time."""
+    then = speed(poseidon2_ns=198.0, lde_ns_per_cell=1.86, start_seconds=1.2)
+    end, _ = schedule([Waiting(c, GIB) for c in cells], Machine(2, 2, 16 * GIB))
+    assert estimating.model_seconds(end, then) == pytest.approx(seconds, rel=0.13), guest
 
 
 def test_earlier_proofs_correct_the_time_and_nothing_else():

@@ -88,6 +88,29 @@ def share(waiting: Sequence[Waiting], going: Sequence[Going], machine: Machine, 
     return Share(_threads(machine.cores - sum(g.cores for g in going), lanes - busy), early)
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A proof's share of a plan, in the unit of `proof_time`."""
+
+    start: float
+    end: float
+    threads: int
+
+
+def work_off(tasks: Sequence[Waiting], machine: Machine) -> list[Run]:
+    """When each of some proofs runs, in their order, with the rule that an engine goes by."""
+    now, runs = 0.0, []
+    running: list[tuple[float, int, int]] = []
+    for i, task in enumerate(tasks):
+        while running and (running[0][0] <= now or not _fits(task, running, machine, machine.workers)):
+            now = max(now, heapq.heappop(running)[0])
+        going = [Going(end - now, cores, memory) for end, cores, memory in running]
+        threads = share(tasks[i : i + FEW * machine.workers + 1], going, machine).threads
+        runs.append(Run(now, now + proof_time(task.cells, threads), threads))
+        heapq.heappush(running, (runs[-1].end, threads, task.memory_bytes))
+    return runs
+
+
 def _best_lanes(waiting: Sequence[Waiting], going: Sequence[Going], machine: Machine, most: int) -> int:
     best, end = most, finishing_time(waiting, going, machine, most)
     for lanes in range(most - 1, 0, -1):

@@ -5,7 +5,17 @@ import random
 
 import pytest
 
-from localbento.service.planner.sharing import Going, Machine, Share, Waiting, finishing_time, proof_time, share
+from localbento.service.planner.sharing import (
+    SOON,
+    Going,
+    Machine,
+    Share,
+    Waiting,
+    finishing_time,
+    proof_time,
+    share,
+    work_off,
+)
 
 MIB = 1 << 20
 LONG, SHORT = 90_312_704, 22_609_920
@@ -22,26 +32,9 @@ def machine(cores=2, workers=None, memory=1 << 40):
 
 
 def run_all(tasks, given):
-    """Work tasks off as the engine does, deciding at each start; threads of each, and when the last one ended.
-
-    A task starts when a worker, a core and its memory are free; cores that are lent early come back meanwhile.
-    """
-    now, threads, running, ends = 0.0, [], [], [0.0]
-    for i, task in enumerate(tasks):
-        while len(running) >= given.workers or not fits(task, running, given):
-            running.sort()
-            now = running.pop(0)[0]
-        going = [Going(end - now, cores, memory) for end, cores, memory in running]
-        found = share(tasks[i:], going, given)
-        threads.append(found.threads)
-        running.append((now + proof_time(task.cells, found.threads), found.threads, task.memory_bytes))
-        ends.append(running[-1][0])
-    return threads, max(ends)
-
-
-def fits(task, running, given):
-    cores, memory = sum(r[1] for r in running), sum(r[2] for r in running)
-    return cores < given.cores and memory + task.memory_bytes <= given.memory_bytes
+    """Threads of each, and when the last one ended."""
+    runs = work_off(tasks, given)
+    return [run.threads for run in runs], max(run.end for run in runs)
 
 
 @pytest.mark.parametrize(
@@ -157,3 +150,19 @@ def test_three_uneven_proofs_end_no_later_than_either_plain_way(cells):
     tasks = proofs(*cells)
     _, end = run_all(tasks, machine())
     assert end <= 1.05 * min(finishing_time(tasks, [], machine(), lanes) for lanes in (1, 2))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_plan_keeps_to_the_machine(seed):
+    dice = random.Random(seed)
+    cores = dice.choice([1, 2, 3, 4, 8])
+    given = Machine(dice.randint(1, cores), cores, dice.choice([2, 5, 100]) * MIB)
+    tasks = [Waiting(dice.choice([4, 20, 60, 90]) * 1_000_000, dice.choice([1, 2]) * MIB) for _ in range(12)]
+    runs = work_off(tasks, given)
+    assert [run.start for run in runs] == sorted(run.start for run in runs)
+    for i, run in enumerate(runs):
+        before = [k for k in range(i) if runs[k].end > run.start]
+        assert len(before) < given.workers
+        assert sum(tasks[k].memory_bytes for k in [*before, i]) <= given.memory_bytes
+        soon = SOON * proof_time(tasks[i].cells, 1)
+        assert sum(runs[k].threads for k in before if runs[k].end - run.start > soon) + run.threads <= cores
