@@ -88,11 +88,9 @@ class Claims:
         return [task for task in self._db.get_tasks(self._job, states=[state]) if is_proof(task)]
 
     def _left_by_others(self, ours: Sequence[Held]) -> Machine:
+        """What the machine has for our proofs.  Of `ours` some may have been taken away, which we are told later."""
         _, cores, memory = self._db.used_resources()
-        cores -= sum(held.threads for held in ours)
-        memory -= sum(held.claimed.memory_bytes for held in ours)
-        return Machine(
-            self._resources.workers,
-            max(1, self._resources.cores - cores),
-            self._resources.memory_bytes - memory,
-        )
+        cores = max(0, cores - sum(held.threads for held in ours))
+        memory = max(0, memory - sum(held.claimed.memory_bytes for held in ours))
+        given = self._resources
+        return Machine(given.workers, max(1, given.cores - cores), given.memory_bytes - memory)

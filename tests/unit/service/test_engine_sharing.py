@@ -1,6 +1,7 @@
 """Threads, ageing and standing still, as an engine does them with toy tasks."""
 
 import threading
+import time
 
 import pytest
 from toy_job import receipt, request, run
@@ -12,6 +13,7 @@ from localbento.service.home import Home
 from localbento.service.jobs import submit
 from localbento.service.planner.ageing import MOST_PASSED
 from localbento.service.taskdb.rows import JobState, TaskState
+from localbento.service.worker.pool import Pool
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -120,6 +122,22 @@ def test_two_jobs_in_one_home_share_the_cores(home):
     assert home.db.used_resources() == (0, 0, 0)
 
 
+def test_what_was_taken_away_from_an_engine_gives_it_no_more_cores_than_there_are(home, monkeypatch):
+    """Its leases are gone, and it has not been told: to the database those cores are free."""
+    job = executed(home, monkeypatch, segments=3, cells=LONG, prove_seconds=0.2)
+    engine = Engine(home, job, TWO, TOY_KINDS)
+    engine._register()
+    with Pool(home.store.root) as pool:
+        for _ in range(2):
+            engine._start(engine._claims.claim(engine._pool_id, ["prove"]), pool)
+        for name in ("0", "1"):
+            home.db.task_given_back(job, name, engine._held[name].claimed.attempt)
+        engine._start(home.db.claim(engine._pool_id, ["prove"], job_id=job, task_id="2", cores_limit=2), pool)
+        assert {name: held.threads for name, held in engine._held.items()} == {"0": 1, "1": 1, "2": 1}
+        assert home.db.used_resources()[1] == 1
+    home.db.unregister_pool(engine._pool_id)
+
+
 # -- ageing
 
 
@@ -205,5 +223,11 @@ def test_an_execution_that_leaves_no_room_goes_on_to_its_end(home, monkeypatch):
     """It stands still while many segments wait; if they wait for its memory, that was for ever."""
     monkeypatch.setattr("localbento.service.engine.MOST_WAITING_SEGMENTS", 3)
     job = submit(home, request(segments=8, memory_bytes=600 * MIB)).job_id
-    run(home, job, Resources(2, 2, GIB))
+    end = time.monotonic() + 60.0
+
+    def patient(state):
+        if time.monotonic() > end:
+            pytest.fail(f"the engine hangs: {state}")
+
+    run(home, job, Resources(2, 2, GIB), patient)
     assert home.db.get_job(job).state is JobState.DONE
