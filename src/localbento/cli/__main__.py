@@ -21,6 +21,7 @@ from localbento.cli import (
     prove,
     receipt,
     security,
+    show,
     status,
     store,
     streams,
@@ -86,7 +87,9 @@ def main() -> None:
         sys.stdout.flush()
     except LocalBentoError as error:
         streams.close_stdout()
-        _say(str(error) if error.exit_code == EXIT_INTERRUPTED else f"error: {error}")
+        # A guest's panic has lines of its own, and whatever else the guest put in.
+        line = show.printable(str(error))
+        _say(line if error.exit_code == EXIT_INTERRUPTED else f"error: {line}")
         sys.exit(_interrupted() if error.exit_code == EXIT_INTERRUPTED else error.exit_code)
     except typer.Exit as ended:
         sys.exit(ended.exit_code)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 GUEST = Path(__file__).parents[3] / "fixtures/guests/hello/hello.elf"
+PANICS = GUEST.parents[1] / "panic/panic.elf"
 full = pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="no /dev/full here")
 
 
@@ -27,6 +28,14 @@ def test_a_full_disk_behind_stdout_is_no_bug_of_ours(args, unbuffered):
     with Path("/dev/full").open("w") as stdout:
         code, lines = bento(*args, stdout=stdout, env={"PYTHONUNBUFFERED": unbuffered})
     assert (code, lines) == (6, ["error: stdout: cannot write: No space left on device"])
+
+
+def test_a_panic_of_many_lines_is_one_line_and_does_not_reach_the_terminal(tmp_path):
+    text = tmp_path / "text"
+    text.write_bytes(b"left != right\n  left: 1\r\x1b[31m right: 2 \xc3\xbc\n")
+    code, lines = bento("execute", PANICS, "--input", text)
+    assert code == 3
+    assert lines == ["error: guest panicked: left != right\\n  left: 1\\r\\x1b[31m right: 2 ü\\n"]
 
 
 @full

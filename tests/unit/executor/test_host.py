@@ -178,7 +178,7 @@ def test_assumptions():
     h = host(assumptions=[Assumption(claim, root), Assumption(other)])
     Guest(h, abi.SYS_VERIFY_INTEGRITY, claim + root, a3=BUFFER).call()
     Guest(h, abi.SYS_VERIFY_INTEGRITY, claim + bytes(32), a3=BUFFER).call()
-    with pytest.raises(SyscallError, match="no assumption for claim"):
+    with pytest.raises(SyscallError, match=f"no assumption for claim {other.hex()} .*2 given.*--assumption"):
         Guest(h, abi.SYS_VERIFY_INTEGRITY, other + root, a3=BUFFER).call()
     Guest(h, abi.SYS_VERIFY_INTEGRITY2, other + root, a3=BUFFER).call()
     assert h.integrity.used == [Assumption(other, root), Assumption(claim), Assumption(claim, root)]

@@ -33,7 +33,11 @@ class Integrity:
             if offer.claim == wanted.claim and wanted.control_root in (ZERO, offer.control_root):
                 self.used.insert(0, wanted)
                 return Reply()
-        msg = f"verify_integrity: no assumption for claim {wanted.claim.hex()} under root {wanted.control_root.hex()}"
+        given = f"{len(self._offered)} given" if self._offered else "none given"
+        msg = (
+            f"verify_integrity: no assumption for claim {wanted.claim.hex()} under root {wanted.control_root.hex()} "
+            f"({given}); give the receipt with that claim digest: --assumption RECEIPT"
+        )
         raise SyscallError(msg)
 
     def assume(self, call: Call) -> Reply:
