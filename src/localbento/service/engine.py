@@ -228,7 +228,7 @@ class Engine:
     def _may_prove(self) -> bool:
         """How many segments there will be decides how many threads each may have: wait until that is known."""
         ready = self._counts().get(TaskState.READY, 0)
-        return self._all_planned() or ready + self._busy() >= self._resources.workers
+        return self._executed() or ready + self._busy() >= self._resources.workers
 
     def _all_planned(self) -> bool:
         """Whether no more segments will come: known a moment before the execution says that it has ended."""

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from localbento.errors import HostError, UsageError
 from localbento.service.store.objects import ObjectStore
+from localbento.service.worker import pool as pool_module
 from localbento.service.worker.messages import Done, Emitted, Failed, Lost, Step, Task
 from localbento.service.worker.pool import Pool
 
@@ -218,3 +220,25 @@ def test_workers_end_when_the_parent_is_killed(sample, tmp_path):
         assert all(map(alive, pids))
         parent.send_signal(signal.SIGKILL)
     assert gone(pids)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_start_of_a_worker_is_not_interrupted_half_way(number):
+    """With a second thread in the process, a mask of the first holds nothing back."""
+    heard, end = [], threading.Event()
+    before = signal.signal(number, lambda *_: heard.append("handled"))
+    thread = threading.Thread(target=end.wait)
+    thread.start()
+    try:
+        with pool_module._interrupts_held_back():
+            os.kill(os.getpid(), number)
+            time.sleep(0.2)
+            heard.append("started")
+        assert heard == ["started", "handled"]
+        assert signal.getsignal(number) is not signal.SIG_DFL
+        os.kill(os.getpid(), number)
+        assert heard == ["started", "handled", "handled"]
+    finally:
+        end.set()
+        thread.join()
+        signal.signal(number, before)

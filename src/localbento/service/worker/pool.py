@@ -7,6 +7,7 @@ is noticed at once; what becomes of its task is for the caller to decide.
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -182,11 +183,24 @@ def _worker_environment() -> Iterator[None]:
 def _interrupts_held_back() -> Iterator[None]:
     """Ctrl-C goes to all processes of the terminal, and must not meet a worker before it has said that it ignores it.
 
-    A mask is inherited, and holds from the first moment; what comes meanwhile reaches us afterwards.
+    A mask is inherited, and holds from the first moment.  For ourselves it is not enough: another thread of ours takes
+    what this one masks, and the handler would interrupt us half way, with the worker waiting for what it is to do.
+    What comes meanwhile reaches us afterwards.
     """
     resource_tracker.ensure_running()  # its start would end with SIGINT let through
+    seen: list[int] = []
+    handlers = {}
+    if threading.current_thread() is threading.main_thread():
+        found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        handlers = {number: handler for number, handler in found.items() if callable(handler)}
+    for number in handlers:
+        signal.signal(number, lambda number, _: seen.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if seen:  # of several within these milliseconds the first
+            signal.raise_signal(seen[0])
