@@ -1,0 +1,32 @@
+"""Determinism, chip by chip: no two rows agree on what they are given and differ in what they show.
+
+Over the field itself and at full width.  What is assumed of the other sides of the buses stands in `solver_row`
+(KEYS, FACTS), what is the prover's to choose in `solver_chips` (FREE); docs/security.md has both in words.
+"""
+
+import pytest
+import z3
+from solver_chips import ANSWERS, FREE, answer_question, lemmas, row_question
+from solver_engine import LIMIT, Uniqueness
+
+APART = ("decode",)
+
+
+@pytest.mark.parametrize(("name", "label"), [(n, label) for n, labels in ANSWERS.items() for label in labels])
+def test_a_unit_has_one_answer(name, label):
+    answer = Uniqueness(answer_question(name, label)).answer()
+    assert not answer.open, (answer.open, answer.unknown, answer.model)
+
+
+@pytest.mark.parametrize("name", [n for n in FREE if n not in APART])
+def test_a_row_shows_one_thing(name):
+    answer = Uniqueness(row_question(name)).answer()
+    assert not answer.open, (answer.open, answer.unknown, answer.model)
+
+
+@pytest.mark.parametrize("name", lemmas())
+def test_what_is_said_of_products_is_true(name):
+    solver = z3.Solver()
+    solver.set("rlimit", LIMIT)
+    solver.add(*lemmas()[name])
+    assert solver.check() == z3.unsat
