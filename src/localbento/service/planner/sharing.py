@@ -99,25 +99,12 @@ class Run:
 
 def work_off(tasks: Sequence[Waiting], machine: Machine) -> list[Run]:
     """When each of some proofs runs, in their order, with the rule that an engine goes by."""
-    now, runs = 0.0, []
-    running: list[tuple[float, int, int]] = []
+    runs, running = [], _Running(machine, ())
     for i, task in enumerate(tasks):
-        while running and (running[0][0] <= now or not _fits(task, running, machine, machine.workers)):
-            now = max(now, heapq.heappop(running)[0])
-        going = [Going(end - now, cores, memory) for end, cores, memory in running]
-        threads = share(tasks[i : i + FEW * machine.workers + 1], going, machine).threads
-        runs.append(Run(now, now + proof_time(task.cells, threads), threads))
-        heapq.heappush(running, (runs[-1].end, threads, task.memory_bytes))
+        running.wait_for(task, machine.workers)
+        threads = share(tasks[i : i + FEW * machine.workers + 1], running.going(), machine).threads
+        runs.append(Run(running.now, running.start(task, threads), threads))
     return runs
-
-
-def _best_lanes(waiting: Sequence[Waiting], going: Sequence[Going], machine: Machine, most: int) -> int:
-    best, end = most, finishing_time(waiting, going, machine, most)
-    for lanes in range(most - 1, 0, -1):
-        other = finishing_time(waiting, going, machine, lanes)
-        if other < WORTH_IT * end:
-            best, end = lanes, other
-    return best
 
 
 def finishing_time(waiting: Sequence[Waiting], going: Sequence[Going], machine: Machine, lanes: int) -> float:
@@ -126,25 +113,66 @@ def finishing_time(waiting: Sequence[Waiting], going: Sequence[Going], machine: 
     Each starts in its turn, when there is a lane, a core and memory for it, and gets its part of the cores that are
     free then.  The first starts at once.
     """
-    running = [(g.left, g.cores, g.memory_bytes) for g in going]
-    heapq.heapify(running)
-    now = 0.0
+    running, last = _Running(machine, going), 0.0
     for i, task in enumerate(waiting):
-        while running and (running[0][0] <= now or (i > 0 and not _fits(task, running, machine, lanes))):
-            now = max(now, heapq.heappop(running)[0])
-        busy = sum(cores > 0 for _, cores, _ in running)
-        free = machine.cores - sum(cores for _, cores, _ in running)
-        threads = _threads(free, min(lanes - busy, len(waiting) - i))
-        heapq.heappush(running, (now + proof_time(task.cells, threads), threads, task.memory_bytes))
-    return max(end for end, _, _ in running)
+        if i:
+            running.wait_for(task, lanes)
+        threads = _threads(machine.cores - running.cores, min(lanes - running.busy, len(waiting) - i))
+        last = max(last, running.start(task, threads))
+    return max([last, *(g.left for g in going)])
 
 
-def _fits(task: Waiting, running: Sequence[tuple[float, int, int]], machine: Machine, lanes: int) -> bool:
-    return (
-        sum(cores > 0 for _, cores, _ in running) < lanes
-        and sum(cores for _, cores, _ in running) < machine.cores
-        and sum(memory for _, _, memory in running) + task.memory_bytes <= machine.memory_bytes
-    )
+class _Running:
+    """Proofs that run at a moment of a plan."""
+
+    def __init__(self, machine: Machine, going: Sequence[Going]) -> None:
+        self._machine = machine
+        self._heap = [(g.left, g.cores, g.memory_bytes) for g in going]
+        heapq.heapify(self._heap)
+        self._memory = sum(g.memory_bytes for g in going)
+        self.now = 0.0
+        self.cores = sum(g.cores for g in going)
+        self.busy = sum(g.cores > 0 for g in going)
+
+    def wait_for(self, task: Waiting, lanes: int) -> None:
+        """Let time pass until the task can start; what ends at the same moment has ended, too."""
+        while self._heap and (self._heap[0][0] <= self.now or not self._fits(task, lanes)):
+            end, cores, memory = heapq.heappop(self._heap)
+            self.now = max(self.now, end)
+            self.cores -= cores
+            self.busy -= cores > 0
+            self._memory -= memory
+
+    def start(self, task: Waiting, threads: int) -> float:
+        """When it will end."""
+        end = self.now + proof_time(task.cells, threads)
+        heapq.heappush(self._heap, (end, threads, task.memory_bytes))
+        self.cores += threads
+        self.busy += 1
+        self._memory += task.memory_bytes
+        return end
+
+    def going(self) -> list[Going]:
+        """As they are now."""
+        return [Going(end - self.now, cores, memory) for end, cores, memory in self._heap]
+
+    def _fits(self, task: Waiting, lanes: int) -> bool:
+        return (
+            self.busy < lanes
+            and self.cores < self._machine.cores
+            and self._memory + task.memory_bytes <= self._machine.memory_bytes
+        )
+
+
+def _best_lanes(waiting: Sequence[Waiting], going: Sequence[Going], machine: Machine, most: int) -> int:
+    best, end = most, finishing_time(waiting, going, machine, most)
+    # Of numbers that give each proof the same threads the largest; a few, however many cores there are.
+    tried = {-(-machine.cores // threads) for threads in range(1, machine.cores + 1)}
+    for lanes in sorted((lanes for lanes in tried if lanes < most), reverse=True):
+        other = finishing_time(waiting, going, machine, lanes)
+        if other < WORTH_IT * end:
+            best, end = lanes, other
+    return best
 
 
 def _threads(free: int, lanes: int) -> int:

@@ -166,3 +166,17 @@ def test_a_plan_keeps_to_the_machine(seed):
         assert sum(tasks[k].memory_bytes for k in [*before, i]) <= given.memory_bytes
         soon = SOON * proof_time(tasks[i].cells, 1)
         assert sum(runs[k].threads for k in before if runs[k].end - run.start > soon) + run.threads <= cores
+
+
+def test_many_cores_are_decided_about_in_few_steps(monkeypatch):
+    """So that an engine on a large machine does not think longer than it proves."""
+    asked = []
+
+    def count(waiting, going, given, lanes):
+        asked.append(lanes)
+        return finishing_time(waiting, going, given, lanes)
+
+    monkeypatch.setattr("localbento.service.planner.sharing.finishing_time", count)
+    share(proofs(*[EVEN] * 100), [], machine(128))
+    assert len(asked) <= 2 * 128**0.5
+    assert {100, 64, 43, 32, 2, 1} <= set(asked)
