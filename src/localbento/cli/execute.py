@@ -2,11 +2,11 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO, cast
 
 import typer
 
-from localbento.cli import options, show
+from localbento.cli import options, show, streams
 
 
 def image_id(guest: options.Guest, as_json: options.Json = False) -> None:
@@ -45,18 +45,23 @@ def execute(
     from localbento import api
 
     options.check_targets(journal=journal)
-    result = api.execute(
-        options.read_guest(guest),
-        api.encode_input(options.read_input(source), input_encoding),
-        env=options.parse_env(env),
-        args=arg or [],
-        max_cycles=max_cycles,
-        assumptions=[api.Receipt.load(path) for path in assumption or []],
-        compat=compat,
-        stdout=sys.stderr.buffer if as_json else sys.stdout.buffer,
-        stderr=sys.stderr.buffer,
-        segments=segments,
-    )
+    said = streams.GuestText(sys.stderr.buffer)
+    sink = cast("BinaryIO", said)  # the executor only writes
+    try:
+        result = api.execute(
+            options.read_guest(guest),
+            api.encode_input(options.read_input(source), input_encoding),
+            env=options.parse_env(env),
+            args=arg or [],
+            max_cycles=max_cycles,
+            assumptions=[api.Receipt.load(path) for path in assumption or []],
+            compat=compat,
+            stdout=sink if as_json else sys.stdout.buffer,
+            stderr=sink,
+            segments=segments,
+        )
+    finally:
+        said.end_line()
     if journal is not None:
         show.write_bytes(str(journal), result.journal or b"")
     if as_json:

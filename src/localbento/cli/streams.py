@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+from typing import BinaryIO
 
 from localbento.errors import HostError
 
@@ -18,6 +19,26 @@ class _Output(io.FileIO):
         except OSError as error:
             msg = f"stdout: cannot write: {os.strerror(error.errno or 0)}"
             raise HostError(msg) from error
+
+
+class GuestText:
+    """Our stderr as a guest's output: remembers whether the guest has left its last line open."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        """`stream`: where the text goes."""
+        self._stream = stream
+        self._open = False
+
+    def write(self, data: bytes, /) -> int:
+        """Hand the bytes on."""
+        if data:
+            self._open = not data.endswith(b"\n")
+        return self._stream.write(data)
+
+    def end_line(self) -> None:
+        """What we say next begins on a line of its own, so that whoever reads it finds `error:` at its beginning."""
+        if self._open:
+            self.write(b"\n")
 
 
 def open_missing() -> None:

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from localbento import api
+from localbento.cli import execute
+from localbento.errors import GuestError
+
 GUEST = Path(__file__).parents[3] / "fixtures/guests/hello/hello.elf"
 PANICS = GUEST.parents[1] / "panic/panic.elf"
 full = pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="no /dev/full here")
@@ -36,6 +40,22 @@ def test_a_panic_of_many_lines_is_one_line_and_does_not_reach_the_terminal(tmp_p
     code, lines = bento("execute", PANICS, "--input", text)
     assert code == 3
     assert lines == ["error: guest panicked: left != right\\n  left: 1\\r\\x1b[31m right: 2 ü\\n"]
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize(
+    ("printed", "shown"), [([b"half ", b"a line"], "half a line\n"), ([b"a\n", b""], "a\n"), ([], "")]
+)
+def test_what_is_said_after_a_guest_begins_a_line(monkeypatch, capsys, printed, shown, as_json):
+    def fails(*_, stdout, stderr, **__):
+        for data in printed:
+            (stdout if as_json else stderr).write(data)
+        raise GuestError
+
+    monkeypatch.setattr(api, "execute", fails)
+    with pytest.raises(GuestError):
+        execute.execute(GUEST, as_json=as_json)
+    assert capsys.readouterr() == ("", shown)
 
 
 @full
