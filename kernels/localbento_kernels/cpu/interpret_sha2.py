@@ -113,11 +113,12 @@ def compress(m: int, state: Any, data: int, table: int, left: int, next_pc: int,
     )  # fmt: skip
     for j in range(64):
         at = sha2_row(m, 1, j, left, next_pc, call)
+        # The data word first, as its moment in the cycle is the earlier one: it may be the constant's own word.
+        word = access(m, second(at), data + 4 * j, READ_ONLY, nr.AT_RS2) if j < 16 else 0
         constant = access(m, at, table + 4 * j, READ_ONLY, nr.AT_MEMORY)
+        if constant < 0 or word < 0:
+            return int(max(-constant, -word))
         if j < 16:
-            word = access(m, second(at), data + 4 * j, READ_ONLY, nr.AT_RS2)
-            if constant < 0 or word < 0:
-                return int(max(-constant, -word))
             schedule[j] = swap(word)
         else:
             x, y = schedule[j - 15], schedule[j - 2]

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from executor_guests import FIXTURES, NAMES, Guest
+from executor_guests import FIXTURES, KERNEL_CODE, NAMES, Guest, program
+from rv32im_corpus import ECALL, load, sha2_constants
 from rv32im_segment import tight_profile
 
 from localbento.air.check import check
@@ -17,6 +18,7 @@ from localbento.errors import ProvingError
 from localbento.executor import ExecutorInput, Limits, Segment, execute
 from localbento.executor.preflight import preflight
 from localbento.executor.segmenter import kernel_hasher
+from localbento.riscv.abi import Register
 from localbento.riscv.elf import load_guest
 
 PROGRAMS = sorted(path.stem for path in (FIXTURES / "compliance").glob("*.elf"))
@@ -173,3 +175,16 @@ def test_the_input_digest_is_in_the_statement() -> None:
     (other,) = segments_of(guest.program, plain)
     assert other.claim.input is None
     assert other.claim.digest() != only.claim.digest()
+
+
+@pytest.mark.parametrize("distance", [0, 4, 60])
+def test_chips_accept_a_block_among_the_constants(distance) -> None:
+    """Given a hash of the constants' own words, then a word that a row reads twice is read in the order of moments."""
+    constants, state = 0xC001_0000, 0xC002_0000
+    given = {"A0": state, "A1": state, "A2": constants + distance, "A3": 1, "A4": constants, "A7": 4}
+    code = [word for name, value in given.items() for word in load(Register[name], value)]
+    code += [ECALL, *load(Register.A0, 0), *load(Register.A7, 0), ECALL]
+    (segment,) = segments_of(program({KERNEL_CODE: code, constants: list(sha2_constants()), state: [0] * 8}))
+    assert not segment.unprovable
+    found = report(segment)
+    assert found.ok, str(found)
