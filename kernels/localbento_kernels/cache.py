@@ -164,14 +164,36 @@ def _announce(folder: Path) -> None:
     sys.stderr.flush()
 
 
+@cache
+def _complain(reason: str, folder: str) -> None:
+    """Once a process, not once a function."""
+    line = f"localbento: compiled kernels cannot be kept in {folder!r}: {reason}; BENTO_KERNEL_CACHE moves it\n"
+    sys.stderr.write(line)
+
+
+class _Locator(_caching.UserProvidedCacheLocator):  # type: ignore[misc]
+    """Names a function.  Numba's own first writes a file, and refuses the function where no folder can be written."""
+
+    @classmethod
+    def from_function(cls, py_func: Any, py_file: str) -> "_Locator":
+        """Without a look at any folder: ours is made when there is something to keep."""
+        return cls(py_func, py_file)
+
+
+class _Naming(_caching.CompileResultCacheImpl):  # type: ignore[misc]
+    _locator_classes = (_Locator,)
+
+
 class SharedCache(_caching.FunctionCache):  # type: ignore[misc]
     """numba's cache of one function, in the folder of its module's stamp, with a lock between processes."""
 
     def __init__(self, py_func: Any) -> None:
         """Replace numba's folder by the stamped one."""
-        super().__init__(py_func)
         module = py_func.__module__
         self._ours = module == PACKAGE or module.startswith(f"{PACKAGE}.")
+        if self._ours:
+            self._impl_class = _Naming
+        super().__init__(py_func)
         self._lock: int | None = None
         if self._ours:
             self._folder = directory() / f"{module}-{source_stamp(module)}"
@@ -206,7 +228,7 @@ class SharedCache(_caching.FunctionCache):  # type: ignore[misc]
         self._release()
         if self._ours:
             self._ours = False
-            sys.stderr.write(f"localbento: compiled kernels cannot be kept: {error}\n")
+            _complain(str(error.strerror), str(directory()))
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Store a compiled function, and let others read it."""

@@ -225,9 +225,24 @@ def test_a_killed_compiler_blocks_nobody(package: Path, tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_said_and_survived(package: Path, tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("no folder")
+    both = f"{CALL}; from localbento_kernels.other import same; print(same(3))"
+    out, err = run(package, both, blocked)
+    assert out == "10 0\n3"
+    assert err.count("cannot be kept") == 1, err
+
+
+def test_a_machine_without_any_folder_that_can_be_written(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numba looks for one in its setting, beside the source and in the home: a package of root's, a home of nobody's."""
+    blocked = tmp_path / "file"
+    blocked.write_text("no folder")
+    (package / "__pycache__").write_text("no folder")
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(blocked))
     out, err = run(package, CALL, blocked)
-    assert out == "10 0"
-    assert "cannot be kept" in err
+    assert out == "10 0", err
+    assert "BENTO_KERNEL_CACHE moves it" in err
 
 
 def test_old_stamps_go_and_recent_ones_stay(tmp_path: Path) -> None:
