@@ -48,10 +48,10 @@ def write_file(path: Path, data: bytes) -> None:
     """
     from localbento.service.files import refused, write_whole
 
-    if _is_plain(path):
-        write_whole(path.resolve(), data)
-        return
     try:
+        if _is_plain(path):
+            write_whole(path.resolve(), data)
+            return
         # Opened as it stands: no O_CREAT, no O_TRUNC.
         with os.fdopen(os.open(path, os.O_WRONLY), "wb") as file:
             file.write(data)
@@ -69,15 +69,22 @@ def check_writable(path: Path, option: str = "--output") -> None:
     if not _is_plain(path) and not path.is_dir():
         fits = os.access(path, os.W_OK)
     else:
-        path = path.resolve() if path.is_symlink() else path
-        folder = path.parent
-        if not folder.is_dir():
+        folder = path.resolve().parent if path.is_symlink() else path.parent
+        # A folder that was removed is still one to whoever is in it, but there is no way to it any more.
+        if not folder.is_dir() or not _reachable(folder):
             msg = f"{option}: no folder {str(folder)!r}"
             raise UsageError(msg)
         fits = not path.is_dir() and os.access(folder, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
     if not fits:
         msg = f"{option}: cannot write {str(path)!r}"
         raise UsageError(msg)
+
+
+def _reachable(folder: Path) -> bool:
+    try:
+        return folder.resolve().is_dir()
+    except OSError:
+        return False
 
 
 def _is_plain(path: Path) -> bool:

@@ -68,6 +68,17 @@ def test_what_cannot_be_written_to_is_named_with_its_option(tmp_path):
         write_file(tmp_path, b"")
 
 
+def test_a_working_folder_that_was_removed(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(UsageError, match=r"^--output: no folder '.'$"):
+        check_writable(Path("receipt"))
+    with pytest.raises(HostError, match=r"^cannot write 'receipt': No such file or directory$"):
+        write_file(Path("receipt"), b"")
+
+
 @pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="no /dev/full here")
 def test_a_device_that_is_full_says_so():
     with pytest.raises(HostError, match=r"^cannot write '/dev/full': No space left on device"):
