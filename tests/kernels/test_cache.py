@@ -234,7 +234,7 @@ def test_a_folder_that_cannot_be_written_is_said_and_survived(package: Path, tmp
 def test_a_machine_without_any_folder_that_can_be_written(
     package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Numba looks for one in its setting, beside the source and in the home: a package of root's, a home of nobody's."""
+    """Numba looks in its setting, beside the source, in the home; here the package is root's, the home nobody's."""
     blocked = tmp_path / "file"
     blocked.write_text("no folder")
     (package / "__pycache__").write_text("no folder")
