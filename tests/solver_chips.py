@@ -21,8 +21,9 @@ ANSWERS = {
 
 FREE = {
     "alu_reg": "", "alu_imm": "", "word": "", "part": "", "branch": "", "const": "", "jalr": "", "access": "",
-    # which row it is
-    "decode": "pc",
+    # Which row it is;
+    # ... and a target that is in reach may be given as none: nothing goes on there.
+    "decode": "pc reachable",
     "peek": "addr cycle",
     # The decode row sees to the split of the pc; whether the instruction goes on after itself shows at the alias.
     "slow_fetch": "user addr sequential",
@@ -136,6 +137,8 @@ def quotients(space: Space, rows: Sequence[Row]) -> list[z3.BoolRef]:
             half = [z3.Int(f"low{row.suffix}"), z3.Int(f"high{row.suffix}")]
             result += [product == half[0] + (1 << 32) * half[1]]
             result += [x >= 0 for x in half] + [x < 1 << 32 for x in half]
+            if z3.is_int_value(z3.simplify(d)):
+                result.append(product == q * z3.simplify(d))
             if low is not None:
                 result.append(half[0] == _word(*low[5:]))
             if high is not None:

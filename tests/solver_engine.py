@@ -26,6 +26,9 @@ from localbento.field.babybear import P
 LIMIT = 8_000_000
 """Steps of the solver (its `rlimit`, which no load of the machine changes): some seconds."""
 
+NEAR = 30
+"""A formula about more undetermined columns than this is not near any of them."""
+
 
 class How(Enum):
     """Why a column is determined."""
@@ -80,6 +83,14 @@ class Answer:
         return not self.open
 
 
+@dataclass(frozen=True)
+class Item:
+    """A formula about both rows, and the columns that it speaks of."""
+
+    formula: z3.BoolRef
+    columns: frozenset[int]
+
+
 class Uniqueness:
     """Answers one question."""
 
@@ -89,6 +100,7 @@ class Uniqueness:
         self.limit = limit
         self.known: dict[int, How] = dict.fromkeys(question.fixed, How.GIVEN)
         self.unknown: list[str] = []
+        self._under: dict[int, frozenset[int]] = {}
 
     def answer(self) -> Answer:
         """Determine what can be determined, then look at the outputs."""
@@ -128,7 +140,7 @@ class Uniqueness:
 
     def _rows(self, fixed: Mapping[int, int]) -> tuple[Space, list[Row]]:
         space = Space()
-        forms = Forms(self.chip, fixed)
+        forms = Forms(self.chip, fixed, self.q.ones)
         first = Row(space, forms, "", self.q.without)
         shared = {c: v for c, v in first.columns.items() if c in self.known}
         second = Row(space, forms, "'", self.q.without, shared)
@@ -140,29 +152,64 @@ class Uniqueness:
             return z3.BoolVal(True)
         return space.zero(plus(left, right, -1))
 
-    def _agree(self, space: Space, rows: Sequence[Row]) -> list[z3.BoolRef]:
+    def _agree(self, space: Space, rows: Sequence[Row]) -> list[Item]:
         """Both rows are given the same, and what a message brings is a function of what it is asked by."""
-        result = [self._same(space, rows, node) for node in self.q.given]
+        result = [Item(self._same(space, rows, node), self._cells([node])) for node in self.q.given]
         for m in self.chip.messages:
             keys, values = brought(m)
             if not values or m.label in self.q.without:
                 continue
             same_keys = all_of([self._same(space, rows, n) for n in keys])
-            same_values = all_of([self._same(space, rows, n) for n in values])
-            sent = [] if rows[0].always(m) else [row.sent(m) for row in rows]
-            result.append(z3.Implies(z3.And(same_keys, *sent), same_values))
+            sent = [row.sent(m) for row in rows if not row.always(m)]
+            for value in values:
+                cells = self._cells([*keys, value, *([m.times] if sent else [])])
+                result.append(Item(z3.Implies(z3.And(same_keys, *sent), self._same(space, rows, value)), cells))
+        return result
+
+    def _items(self, space: Space, rows: Sequence[Row]) -> list[Item]:
+        """Everything that is stated about both rows, each with the columns that it speaks of."""
+        result = self._agree(space, rows)
+        nodes = {k.label: [k.node] for k in self.chip.constraints}
+        for row in rows:
+            result += [Item(f, self._cells(nodes[label])) for label, f in row.equations.items()]
+            result += [Item(f, self._cells(about)) for f, about in row.lookups]
+            for node in self.q.ones:
+                terms = plus(row.of(node) or {}, {(): 1}, -1)
+                result.append(Item(space.zero(terms), self._cells([node])))
         if self.q.extra is not None:
-            result += self.q.extra(space, rows)
-        return [r for r in result if not z3.is_true(z3.simplify(r))]
+            whole = frozenset(range(self.chip.width))
+            result += [Item(f, whole) for f in self.q.extra(space, rows)]
+        return result
+
+    def _cells(self, nodes: Sequence[int]) -> frozenset[int]:
+        """The columns under some nodes."""
+        found: frozenset[int] = frozenset()
+        for node in nodes:
+            if node not in self._under:
+                cells, stack, seen = set(), [node], set()
+                while stack:
+                    top = stack.pop()
+                    if top in seen:
+                        continue
+                    seen.add(top)
+                    op, a, b = self.chip.graph.nodes[top]
+                    if op is Op.MAIN:
+                        cells.add(a)
+                    elif op is not Op.CONSTANT:
+                        stack += [a, b]
+                self._under[node] = frozenset(cells)
+            found |= self._under[node]
+        return found
 
     def _base(self, space: Space, rows: Sequence[Row]) -> z3.Solver:
-        agree = self._agree(space, rows)
+        solver = self._solver(self.limit)
+        solver.add(*[item.formula for item in self._items(space, rows)])
+        return solver
+
+    @staticmethod
+    def _solver(limit: int) -> z3.Solver:
         solver = z3.Solver()
-        solver.set("rlimit", self.limit)
-        for row in rows:
-            solver.add(*row.formulas)
-            solver.add(*[space.zero(plus(row.of(node) or {}, {(): 1}, -1)) for node in self.q.ones])
-        solver.add(*agree)
+        solver.set("rlimit", limit)
         return solver
 
     def _ask(self, space: Space, rows: Sequence[Row], more: Sequence[z3.BoolRef]) -> z3.CheckSatResult:
@@ -177,7 +224,7 @@ class Uniqueness:
                 return
 
     def _derive(self, fixed: Mapping[int, int]) -> None:
-        forms = Forms(self.chip, fixed)
+        forms = Forms(self.chip, fixed, self.q.ones)
         nodes = [k.node for k in self.chip.constraints if k.label not in self.q.without]
         progress = True
         while progress:
@@ -185,10 +232,9 @@ class Uniqueness:
             values = list(self.q.given)
             for m in self.chip.messages:
                 keys, brings = brought(m)
-                if brings and m.label not in self.q.without and all(self._is_known(n) for n in keys):
-                    times = forms.form(m.times)
-                    if times is not None and set(times) == {()}:
-                        values += brings
+                asked = brings and m.label not in self.q.without and all(self._is_known(n) for n in keys)
+                if asked and forms.never_zero(m.times):
+                    values += brings
             for node in [*values, *nodes]:
                 column = self._alone(node, fixed, forms)
                 if column is not None:
@@ -196,19 +242,7 @@ class Uniqueness:
                     progress = True
 
     def _is_known(self, node: int) -> bool:
-        stack, seen = [node], set()
-        while stack:
-            top = stack.pop()
-            if top in seen:
-                continue
-            seen.add(top)
-            op, a, b = self.chip.graph.nodes[top]
-            if op is Op.MAIN:
-                if a not in self.known:
-                    return False
-            elif op is not Op.CONSTANT:
-                stack += [a, b]
-        return True
+        return all(column in self.known for column in self._cells([node]))
 
     def _alone(self, node: int, fixed: Mapping[int, int], forms: Forms) -> int | None:
         """The one undetermined column of a node that is linear in it with a constant coefficient."""
@@ -269,33 +303,62 @@ class Uniqueness:
         return (x[0], slope) if slope else none
 
     def _solve(self, fixed: Mapping[int, int]) -> bool:
-        """Determine what columns the solver can in one go; whether there was one."""
+        """Determine what columns the solver can; whether there was one."""
         space, rows = self._rows(fixed)
-        solver = self._base(space, rows)
-        open_columns = [c for c in range(len(self.chip.main)) if c not in self.known]
-        solver.add(*space.facts)
+        items = self._items(space, rows)
+        return self._solve_near(space, rows, items) or self._solve_whole(space, rows, items)
+
+    def _solve_near(self, space: Space, rows: Sequence[Row], items: Sequence[Item]) -> bool:
+        """Each column by one formula that speaks of it and those that speak of no other columns: few, so fast."""
+        unknown = [frozenset(item.columns - self.known.keys()) for item in items]
+        neighbours = sorted({u for u in unknown if 0 < len(u) <= NEAR}, key=lambda u: (len(u), sorted(u)))
+        same: list[z3.BoolRef] = []
+        for around in neighbours:
+            solver = self._solver(self.limit // 20)
+            solver.add(*[item.formula for item, u in zip(items, unknown, strict=True) if u <= around], *same)
+            solver.add(*space.facts)
+            for c in sorted(around - self.known.keys()):
+                apart = self._apart(space, rows, c)
+                solver.push()
+                solver.add(apart)
+                found = solver.check()
+                solver.pop()
+                if found == z3.unsat:
+                    same.append(z3.Not(apart))
+                    solver.add(same[-1])
+                    self.known[c] = How.SOLVED
+        return bool(same)
+
+    def _open(self) -> list[int]:
+        return [c for c in range(self.chip.width) if c not in self.known]
+
+    @staticmethod
+    def _apart(space: Space, rows: Sequence[Row], column: int) -> z3.BoolRef:
+        left, right = (space.terms[row.columns[column]] for row in rows)
+        return left != right
+
+    def _solve_whole(self, space: Space, rows: Sequence[Row], items: Sequence[Item]) -> bool:
+        """Each column by everything that is known."""
+        solver = self._solver(self.limit)
+        solver.add(*[item.formula for item in items], *space.facts)
         progress = False
         apart: set[int] = set()
-        for c in open_columns:
+        for c in self._open():
             if c in apart:
                 continue
-            left, right = (space.terms[r.columns[c]] for r in rows)
             solver.push()
-            solver.add(left != right)
+            solver.add(self._apart(space, rows, c))
             found = solver.check()
             if found == z3.sat:
                 model = solver.model()
-                for d in open_columns:
-                    x, y = (model.eval(space.terms[r.columns[d]], model_completion=True) for r in rows)
-                    if x.as_long() != y.as_long():
-                        apart.add(d)
+                apart |= {d for d in self._open() if z3.is_true(model.eval(self._apart(space, rows, d)))}
             elif found == z3.unknown and progress:
                 return True  # with shared products it may be easy
             elif found == z3.unknown:
                 self.unknown.append(self.chip.main[c])
             solver.pop()
             if found == z3.unsat:
-                solver.add(left == right)
+                solver.add(z3.Not(self._apart(space, rows, c)))
                 self.known[c] = How.SOLVED
                 progress = True
         return progress

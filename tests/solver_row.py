@@ -1,6 +1,6 @@
 """One row of a recorded chip as formulas: its constraints, and what the other side of each bus guarantees."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import z3
@@ -60,6 +60,12 @@ FACTS = {
 }
 """Intervals of components: assumed of what is pulled, and proved of what is pushed or provided."""
 
+COUNTED = {CPU: {0: (0, (1 << 26) - 1)}}
+"""The same, seen to not by who pushes but by counting: `check_times` bounds the cycles of a machine."""
+
+LINKS = {7: LIMB, 8: LIMB}
+"""Components of DECODE that `jalr` takes as limbs: those that a decode row of its kind gives."""
+
 ORDERS = (Unit.EQ, Unit.NE, Unit.LT, Unit.GE, Unit.LTU, Unit.GEU)
 CHECKED = (Unit.AND, Unit.OR, Unit.XOR, Unit.SLL, Unit.SRL, Unit.SRA, Unit.MUL, Unit.MULH, Unit.MULHSU, Unit.MULHU)
 """Operations whose unit looks its operands up."""
@@ -72,8 +78,9 @@ class Forms:
     that the law of zero products speaks of the sum.
     """
 
-    def __init__(self, chip: RecordedChip, fixed: Mapping[int, int]) -> None:
+    def __init__(self, chip: RecordedChip, fixed: Mapping[int, int], ones: Sequence[int] = ()) -> None:
         self.chip = chip
+        self.ones = tuple(ones)
         self.fixed = dict(fixed)
         self.bits = {chip.graph.nodes[n][1] for n in chip.bits}
         self.atoms: list[dict[Monomial, int]] = []
@@ -98,6 +105,16 @@ class Forms:
             else:
                 self._done[top] = self._combine(op, self._done[a], self._done[b])
         return self._done[node]
+
+    def never_zero(self, node: int) -> bool:
+        """The node is a constant other than 0, or becomes one by an expression that is 1."""
+        form = self.form(node)
+        if form is None:
+            return False
+        candidates = [form] + [
+            plus(plus(form, one, -1), {(): 1}) for n in self.ones if (one := self.form(n)) is not None
+        ]
+        return any(set(f) == {()} for f in candidates)
 
     def _atom(self, form: dict[Monomial, int]) -> dict[Monomial, int]:
         if form not in self.atoms:
@@ -155,7 +172,7 @@ class Row:
     columns: dict[int, int] = field(default_factory=dict)
     formulas: list[z3.BoolRef] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
-    lookups: dict[str, z3.BoolRef] = field(default_factory=dict)
+    lookups: list[tuple[z3.BoolRef, tuple[int, ...]]] = field(default_factory=list)
     equations: dict[str, z3.BoolRef] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -173,7 +190,7 @@ class Row:
         for m in self.messages:
             if m.sign < 0 or m.bus == ACCESS:
                 self._facts(m)
-        self.formulas += [*self.equations.values(), *self.lookups.values()]
+        self.formulas += [*self.equations.values(), *(fact for fact, _ in self.lookups)]
 
     @property
     def chip(self) -> RecordedChip:
@@ -213,13 +230,15 @@ class Row:
 
     def always(self, message: Message) -> bool:
         """The multiplicity is a constant other than 0."""
-        form = self.forms.form(message.times)
-        return form is not None and set(form) == {()}
+        return self.forms.never_zero(message.times)
 
     def guaranteed(self, message: Message) -> Iterable[tuple[int, tuple[int, int]]]:
         """Components with the interval that the bus promises."""
         for bus in message.buses:
             yield from FACTS.get(bus, {}).items()
+            yield from COUNTED.get(bus, {}).items()
+        if message.bus == DECODE and self.chip.name == "jalr":
+            yield from LINKS.items()
         if message.bus == UNIT:
             op = self.forms.form(message.components[0])
             if op is not None and set(op) == {()}:
@@ -285,20 +304,20 @@ class Row:
         if times == {} or any(f is None for f in forms):
             return
         parts = [self.map(f) for f in forms if f is not None]
-        facts = [self.space.lookup(parts[i], *interval) for i, interval in self._ranges(m, forms)]
+        n = m.components
+        facts = [(self.space.lookup(parts[i], *interval), (n[i],)) for i, interval in self._ranges(m, forms)]
         if m.bus == RANGE and (forms[0] or {}).get((), 0) == Range.AND:
-            facts.append(self._and(*parts[1:]))
+            facts.append((self._and(*parts[1:]), n[1:]))
         if m.bus == REGION:
             kind, high = parts
             options = []
             for number, (first, last) in REGIONS.items():
                 is_kind = self.space.zero(plus(kind, {(): int(number)}, -1))
                 options.append(z3.And(is_kind, self.space.lookup(high, first, last)))
-            facts.append(z3.Or(options))
-        if not facts:
-            return
-        fact = z3.And(facts)
-        self.lookups[m.label] = fact if self.always(m) else z3.Or(z3.Not(self.sent(m)), fact)
+            facts.append((z3.Or(options), n))
+        if not self.always(m):
+            facts = [(z3.Or(z3.Not(self.sent(m)), fact), (m.times, *nodes)) for fact, nodes in facts]
+        self.lookups += facts
 
     def _and(self, x: Terms, y: Terms, z: Terms) -> z3.BoolRef:
         """Z = x & y of bytes: exactly if y is a multiple of a power of two by a bit, else as some function."""
@@ -311,7 +330,8 @@ class Row:
             return z3.And(split, self.space.zero(plus(z, {masked: 128}, -1)))
         value = self.space.value
         term = _AND(value(x), value(y))
-        return z3.And(value(z) == term, term <= value(x), term <= value(y), term >= 0)
+        either = value(x) + value(y) - term
+        return z3.And(value(z) == term, term <= value(x), term <= value(y), term >= 0, either <= 255)
 
 
 _AND = z3.Function("and_of_bytes", z3.IntSort(), z3.IntSort(), z3.IntSort())
