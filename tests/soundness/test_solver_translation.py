@@ -122,6 +122,12 @@ def test_what_a_chip_sends_is_as_promised(name):
 
 
 @pytest.mark.release
+def test_what_system_sends_is_as_promised():
+    for case in kinds(recorded("system")):
+        assert keeps_its_promises(recorded("system"), case)
+
+
+@pytest.mark.release
 def test_what_shift_answers_is_as_promised():
     """By direction and amount (64 cases), since it is the bits of a byte's pieces that do not overlap."""
     chip = recorded("shift")
