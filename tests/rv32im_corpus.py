@@ -125,9 +125,9 @@ class Case:
         return check(self.profile.system, mains, fixed, public_values(self.witness.statement))
 
 
-def case_of(segment, rounds=False):
+def case_of(segment, rounds=False, steps=False):
     records = segment.records()
-    profile = tight_profile(records, rounds=rounds)
+    profile = tight_profile(records, rounds=rounds, steps=steps)
     return Case(segment, records, profile, make_witness(records, profile))
 
 
@@ -139,7 +139,9 @@ def run(image, cycles=1 << 30, **options):
 
 @cache
 def case(name):
-    """A finished segment by name; NAME/rounds has its permutations in five rows."""
+    """A finished segment by name; NAME/rounds has its permutations in five rows, NAME/steps narrow rounds of SHA2."""
+    if name.endswith("/steps"):
+        return case_of(case(name.removesuffix("/steps")).segment, steps=True)
     if name.endswith("/rounds"):
         return case_of(case(name.removesuffix("/rounds")).segment, rounds=True)
     if name == "modes":
@@ -162,7 +164,7 @@ CASES = ("modes", "hashing", "split_machine", "split_user")
 
 OURS = (
     "system", "access", "host_io", "read_data", "page_block", "page", "node", "poseidon2", "full_rounds",
-    "partial_rounds", "sha2", "sha2_round",
+    "partial_rounds", "sha2", "sha2_round", "sha2_step",
 )  # fmt: skip
 
 
@@ -173,7 +175,8 @@ def rows(name, most=60):
     chip = machine.recorded(name)
     bits = [chip.graph.nodes[n][1] for n in sorted(chip.bits)][:20]
     for label in CASES:
-        matrix = case(label if name not in machine.ROUNDS else f"{label}/rounds").matrix(name)
+        form = "/rounds" if name in machine.ROUNDS else "/steps" if name == "sha2_step" else ""
+        matrix = case(label + form).matrix(name)
         real = evaluate_columns(chip, np.zeros((0, matrix.shape[1]), np.uint32), matrix)[chip.real]
         for column in matrix.T[real == 1]:
             kind = tuple(column[bits])

@@ -7,7 +7,7 @@ an executor of a few thousand instructions a second that shares nothing with the
 import numpy as np
 from rv32im_run import Run, array
 
-from localbento.circuits.rv32im.machine import ROUNDS, recorded
+from localbento.circuits.rv32im.machine import ROUNDS, STEPS, recorded
 from localbento.circuits.rv32im.profiles import Profile
 from localbento.circuits.rv32im.records import (
     CALL_WORDS,
@@ -273,10 +273,10 @@ def compress(state, data, constants):
     return [(x + y) % (1 << 32) for x, y in zip(state, (a, b, c, d, e, f, g, h), strict=True)]
 
 
-def tight_profile(records, spare=2, rounds=False):
+def tight_profile(records, spare=2, rounds=False, steps=False):
     """A profile without padding to powers of two, for the checker only: every chip with a few unused rows.
 
-    `rounds`: permutations in five rows.
+    `rounds`: permutations in five rows; `steps`: rounds of SHA2 in narrow ones.
     """
     tables = {"opcodes": 11, "tables13": 13}
     counts = row_counts(records) | {"region": 400} | {name: 1 << log for name, log in tables.items()}
@@ -290,7 +290,10 @@ def tight_profile(records, spare=2, rounds=False):
 
     if rounds:
         counts |= {name: count * counts["poseidon2"] for name, count in ROUNDS.items()}
+    if steps:
+        counts |= {"sha2_step": counts["sha2_round"] // 64 * STEPS}
     heights = dict.fromkeys(counts, 9) | tables
     assert all(recorded(name) for name in counts)
     copies = dict.fromkeys(counts, 1)
-    return Tight("tight", 0, heights, copies | {"poseidon2": 0} if rounds else copies)
+    copies |= ({"poseidon2": 0} if rounds else {}) | ({"sha2_round": 0} if steps else {})
+    return Tight("tight", 0, heights, copies)

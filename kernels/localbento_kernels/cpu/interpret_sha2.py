@@ -169,7 +169,8 @@ def sha2(m: int) -> int:
     table = get(m, A_POOL, nr.MACHINE_BANK + nr.R_A4)
     code = sha2_arguments(m, source, target, data, table, count)
     if code == nr.X_NONE and not get(m, A_SCALARS, nr.S_RECORDING):
-        code = call_fits(m, nr.C_SHA2, 2 + count, nr.C_SHA2_ROUND, 8 + 64 * count, 6, 2)
+        headers = nr.SHA2_CALL_ROWS + nr.SHA2_BLOCK_ROWS * count
+        code = call_fits(m, nr.C_SHA2, headers, nr.C_SHA2_ROUND, 8 + 64 * count, 6, 2)
         if code == nr.X_NONE:
             code = conflict(m, target, 32)
         if code == nr.X_NONE:
@@ -180,7 +181,7 @@ def sha2(m: int) -> int:
     call = get(m, A_SCALARS, nr.S_CYCLE)
     next_pc = (get(m, A_SCALARS, nr.S_PC) >> 2) + 1
     begin_call(m, nr.K_SHA2, nr.C_SHA2, next_pc)
-    add_rows(m, nr.C_SHA2, 1 + count)
+    add_rows(m, nr.C_SHA2, nr.SHA2_CALL_ROWS - 1 + nr.SHA2_BLOCK_ROWS * count)
     add_rows(m, nr.C_SHA2_ROUND, 64 * count)
     add_rows(m, nr.C_ACCESS, 22 + 16 * count)
     call_register(m, 0, nr.R_A7, READ_ONLY, nr.AT_RS1)

@@ -84,7 +84,7 @@ def _lengths(segment: Segment) -> dict[int, int]:
     """Records of each table."""
     rows = segment.rows
     blocks = rows["sha2_round"] // 64
-    hashes = (rows["sha2"] - blocks) // 2
+    hashes = (rows["sha2"] - nr.SHA2_BLOCK_ROWS * blocks) // nr.SHA2_CALL_ROWS
     calls = rows["system"] + rows["host_io"] + hashes
     lengths = {number: rows[nr.CHIP_NAMES[number]] for number in _WIDTHS if number < nr.CHIP_COUNT}
     return lengths | {nr.CALLS: calls, nr.SHA2_RECORDS: 8 * hashes + rows["sha2_round"]}

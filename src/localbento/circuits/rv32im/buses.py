@@ -66,6 +66,10 @@ END: Final = _exchange("end", 12, ("terminated", "a0_lo", "a0_hi", "a1_lo", "a1_
 READ: Final = _exchange("read", 13, ("cycle", "pc", "addr", "offset", "left"))
 """A READ call under way: next cycle, pc after the call, next word and byte, bytes still to come."""
 
+SHA2: Final = _exchange("sha2", 14, ("place", "cycle", "pc", "left", *_cells("held", 4)))
+"""A SHA2 call between its rows: place among them, cycle of the call (of a later block 64 more each), pc after the
+call, blocks still to come, and what the registers said: word addresses of constants, state-in, state-out, data."""
+
 _SHA2_STATE: Final = tuple(
     f"{word}_{part}"
     for word in "abcdefgh"
@@ -73,21 +77,29 @@ _SHA2_STATE: Final = tuple(
 )
 """Working variables as the rounds want them: b, c, f, g as bytes, low byte first."""
 
-SHA2: Final = _exchange("sha2", 14, ("cycle", "pc", "out", "constants", "data", "left", *_SHA2_STATE))
-"""A SHA2 call between blocks: next cycle, pc after the call, word addresses, blocks still to come, state."""
-
 SHA2_ROUND: Final = _exchange(
     "sha2_round", 15,
-    ("cycle", "round", "constants", "data", *_SHA2_STATE, *_cells("older", 2), *_cells("newer", 2),
+    ("cycle", "left", "round", "constants", "data", *_SHA2_STATE, *_cells("older", 2), *_cells("newer", 2),
      *_cells("pending", 28)),
 )  # fmt: skip
-"""A block between rounds: addresses of its next words, state, the last two words of the schedule, and what is
-known of the next fourteen (`sha2_round`)."""
+"""A block between rounds of one row each: addresses of its next words, state, the last two words of the schedule, and
+what is known of the next fourteen (`sha2_round`)."""
 
-SHA2_DONE: Final = _exchange(
-    "sha2_done", 16, ("cycle", *(f"{word}_{part}" for word in "abcdefgh" for part in ("lo", "hi")))
-)
-"""What 64 rounds made of the state."""
+SHA2_WORD: Final = _exchange("sha2_word", 16, ("what", "cycle", "left", "lo", "hi"))
+"""A word of a block: what it is (`Sha2Word`), the cycle that it belongs to, blocks still to come."""
+
+SHA2_STEP: Final = _exchange(
+    "sha2_step", 18,
+    ("half", "cycle", "left", "first_lo", "first_hi", *_cells("second", 4), *_cells("third", 4), "fourth_lo",
+     "fourth_hi"),
+)  # fmt: skip
+"""Half of the working variables before a round: a, b, c, d (half 0) or e, f, g, h (half 1), bytes low first."""
+
+SHA2_SCHEDULE: Final = _exchange(
+    "sha2_schedule", 19,
+    ("cycle", "left", "round", "constants", "data", *_cells("oldest", 2), *_cells("older", 2), *_cells("newer", 2)),
+)  # fmt: skip
+"""The schedule before a round: addresses of its next words, and its last three words."""
 
 PERMUTE: Final = _exchange("permute", 17, ("id", "direction", "block", "step", *_cells("cell", 24)))
 """The state of a permutation between its rows: after two full rounds, four, the partial rounds, six full rounds."""
@@ -147,6 +159,19 @@ class Region(IntEnum):
     MACHINE = 1  # 0x0001 .. 0xFFFF
     USER = 2  # 0x0001 .. 0xBFFF
     DISPATCH = 3  # 0xC000 .. 0xFEFF
+
+
+class Sha2Word(IntEnum):
+    """What a message of SHA2_WORD is; of halves and words of the state the first."""
+
+    INPUT = 1  # K + W, for the row of e
+    T1 = 2
+    D = 3
+    PART1 = 4  # of the schedule: W[t - 16] + s0(W[t - 15]) for the word of cycle t
+    PART2 = 5  # and W[t - 7]
+    START = 6  # + half: a word of the state before the first round
+    DONE = 8  # + half: the same after the last
+    STATE = 16  # + number of the word: between blocks
 
 
 class OpChip(IntEnum):

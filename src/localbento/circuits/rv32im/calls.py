@@ -20,7 +20,7 @@ from localbento.circuits.rv32im.records import (
     Sha2Row,
     Slot,
 )
-from localbento.circuits.rv32im.sha2_round import DATA_ROUNDS
+from localbento.circuits.rv32im.sha2_words import DATA_ROUNDS
 
 MAX_ACCESSES: Final = 11
 HOST_CALLS: Final = (Call.READ, Call.WRITE)

@@ -32,6 +32,7 @@ from localbento.circuits.rv32im.public import NAMES, public_messages
 from localbento.circuits.rv32im.region import Regions
 from localbento.circuits.rv32im.sha2 import Sha2
 from localbento.circuits.rv32im.sha2_round import Sha2Round
+from localbento.circuits.rv32im.sha2_step import STEP_ROWS, Sha2Step
 from localbento.circuits.rv32im.shift import Shift
 from localbento.circuits.rv32im.system import System as SystemChip
 from localbento.circuits.rv32im.tables import FORMS as TABLES
@@ -67,6 +68,7 @@ CHIPS: Final[Mapping[str, type[Chip]]] = MappingProxyType(
         "partial_rounds": PartialRounds,
         "sha2": Sha2,
         "sha2_round": Sha2Round,
+        "sha2_step": Sha2Step,
         "region": Regions,
         "opcodes": Opcodes,
         **TABLES,
@@ -77,15 +79,18 @@ CHIPS: Final[Mapping[str, type[Chip]]] = MappingProxyType(
 ROUNDS: Final = {"full_rounds": FULL_ROWS, "partial_rounds": 1}
 """What a profile may have instead of `poseidon2`, and rows of each a permutation; permutations are what is counted."""
 
-UNCOUNTED: Final = frozenset({"region", "opcodes", *TABLES, *ROUNDS})
+STEPS: Final = STEP_ROWS
+"""Rows of `sha2_step`, which a profile may have instead of `sha2_round`, a block; rounds are what is counted."""
+
+UNCOUNTED: Final = frozenset({"region", "opcodes", "sha2_step", *TABLES, *ROUNDS})
 """Chips that are not counted while a segment is cut.
 
 `region`, `opcodes` and the tables answer lookups and are filled after all others; every profile has room for any
-segment.  The rows of permutations follow from their number.
+segment.  The rows of permutations follow from their number, and those of the narrow rounds of SHA2 from the rounds'.
 """
 
 OPTIONAL: Final = frozenset(
-    {"part", "shift", "mul", "div", "peek", "slow_fetch", "host_io", "read_data", "sha2", "sha2_round"}
+    {"part", "shift", "mul", "div", "peek", "slow_fetch", "host_io", "read_data", "sha2", "sha2_round", "sha2_step"}
 )
 """Chips that a profile may leave out: segments without such rows then pay nothing for them."""
 
@@ -125,6 +130,9 @@ def make_system(name: str, copies: Mapping[str, int], log_heights: Mapping[str, 
     permutations = [bool(copies.get(chip, 0)) for chip in ("poseidon2", *ROUNDS)]
     if permutations not in ([True, False, False], [False, True, True]):
         msg = f"{name}: expected either poseidon2 or full_rounds and partial_rounds"
+        raise CircuitError(msg)
+    if copies.get("sha2_round", 0) and copies.get("sha2_step", 0):
+        msg = f"{name}: expected either sha2_round or sha2_step"
         raise CircuitError(msg)
     if copies["opcodes"] != 1 or log_heights["opcodes"] < LOWEST_OPCODES:
         msg = f"{name}: expected one copy of opcodes, at 2^{LOWEST_OPCODES} or more"

@@ -17,6 +17,7 @@ from localbento.circuits.rv32im import machine
 from localbento.circuits.rv32im.costs import committed_cells, opened_width
 from localbento.circuits.rv32im.paging import PAGE_BLOCKS
 from localbento.circuits.rv32im.region import most_rows
+from localbento.circuits.rv32im.sha2_words import ROUNDS as SHA2_ROUNDS
 from localbento.errors import ProvingError
 
 MAX_HEIGHTS = 5
@@ -48,6 +49,8 @@ class Profile:
         }
         if "poseidon2" not in found:
             found["poseidon2"] = min(found.get(chip, 0) // rows for chip, rows in machine.ROUNDS.items())
+        if "sha2_step" in found:
+            found["sha2_round"] = found["sha2_step"] // machine.STEPS * SHA2_ROUNDS
         return found
 
     @cached_property

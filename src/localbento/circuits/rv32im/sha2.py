@@ -1,15 +1,13 @@
-"""The machine ecall SHA2: its header, one row a block around the rounds, and the row that stores the result.
+"""The machine ecall SHA2 around its rounds: registers, state-in, what blocks add to the state, state-out; a word a row.
 
-A row of kind *call* takes five cycles: the ecall in the first, two words of the state-in in each of the other four.
-A row of kind *block* takes none itself: it starts 64 rounds (`sha2_round`) and takes back what they made.
-A row of kind *store* takes four, and writes two words of the state-out in each.
-The cycles follow from the CPU chain by constants, so no time is a free cell.
+A call takes 20 rows and each block 8 more; the rounds (`sha2_step`, or `sha2_round`) get a word of the state from each
+row of a block, and give one back.  The cycles follow from the CPU chain by constants, so no time is a free cell: the
+ecall in the first, two words of the state-in in each of the next four, 64 a block, and four for the state-out.
 """
 
-from collections.abc import Sequence
 from typing import Annotated, Final
 
-from localbento.air.cells import Bit, Felt
+from localbento.air.cells import Bit, Felt, Word
 from localbento.air.chip import Chip, Constraints
 from localbento.air.expr import Expr, total
 from localbento.circuits.rv32im.access import at
@@ -20,16 +18,17 @@ from localbento.circuits.rv32im.buses import (
     LOW_BITS,
     REGION,
     SHA2,
-    SHA2_DONE,
-    SHA2_ROUND,
+    SHA2_SCHEDULE,
+    SHA2_STEP,
+    SHA2_WORD,
     Op,
     Range,
     Region,
+    Sha2Word,
 )
 from localbento.circuits.rv32im.cells import check_bytes, check_range
 from localbento.circuits.rv32im.records import Slot
-from localbento.circuits.rv32im.sha2_round import ROUNDS
-from localbento.circuits.rv32im.sha2_words import State, limbs_of_bytes, state_parts
+from localbento.circuits.rv32im.sha2_words import HALF_WORDS, ROUNDS, limbs_of_bytes
 from localbento.field.babybear import P
 from localbento.riscv import abi
 
@@ -39,28 +38,30 @@ HEADER_CYCLES: Final = 5
 STORE_CYCLES: Final = 4
 BLOCK_WORDS: Final = 16
 STATE_WORDS: Final = 8
-REGISTERS: Final = tuple(
-    abi.MACHINE_REGISTERS // 4 + r
-    for r in (abi.Register.A0, abi.Register.A1, abi.Register.A2, abi.Register.A3, abi.Register.A4)
-)
+CALL_ROWS: Final = 4 + 2 * STATE_WORDS
+"""Rows of a call beside those of its blocks."""
+FIRST_LOAD: Final = 3
+FIRST_WORD: Final = FIRST_LOAD + STATE_WORDS
+"""Places among the rows of a call: pointers, state-in, and from here on a block or the state-out."""
+A0: Final = abi.MACHINE_REGISTERS // 4 + abi.Register.A0
+A3: Final = abi.MACHINE_REGISTERS // 4 + abi.Register.A3
 A7: Final = abi.MACHINE_REGISTERS // 4 + abi.Register.A7
-
-
-def row_of_word(i: int) -> int:
-    """In which of four cycles word i of a state is moved: 3 - i and 7 - i together."""
-    return (3 - i) % 4
+COUNT_HIGH, LINK_LOW, LINK_HIGH = 3, 1, 2
+"""Cells of `held` that the first row of a call puts to another use."""
 
 
 class Sha2(Chip):
-    """A SHA2 call between its rounds.
+    """One row of a SHA2 call; the kinds in order:
 
-    *call*: a7 = 4; a0, a1, a2, a4 are aligned pointers at or above 0x10000, a3 has a low half of at most 10 (the
-    high half is ignored, as on the platform).  `before` is the state-in as its memory words, `after` its bytes.
-    *block*: `after` = `before` + what 64 rounds make of it, word by word modulo 2^32, with carries in `other`.
-    *store*: `after` becomes the state-out, `before` is what stood there.
-    `after` is bytes on every row; of the rounds' last a and e, which no bits hold, the limbs are checked here.
+    *call*: a7 = 4; a3 has a low half of at most 10 (the high half is ignored, as on the platform); reads a4.
+    *pointer*: reads a0, a1, a2.  These and a4 are aligned pointers at or above 0x10000.
+    *load*: reads a word of the state-in.
+    *block*, of the eighth word *turn*: starts the rounds with the word `before`, and adds what they made of it.
+    *store*, of the eighth word *finish*: writes a word of the state-out.
 
-    State words are big-endian in memory: byte 0 of a word there is its highest.
+    `index` is the number of the word (of a register: of a0 and so on), `half` whether it is 4 or more.  `held` are
+    the pointers read so far, the last one last.  `after` is the memory word after the row, a register's value, or of
+    a block's row the word that goes on, as bytes in the order of memory: that of a word of the state is big-endian.
 
     Assumes: DECODE answers truly; memory words are in range.  State-in is read before the first block and
     state-out written after the last: the executor refuses calls for which the platform's order differs.
@@ -68,101 +69,125 @@ class Sha2(Chip):
     """
 
     call: Bit
+    pointer: Bit
+    load: Bit
     block: Bit
+    turn: Bit
     store: Bit
+    finish: Bit
+    half: Bit
+    index: Felt
     cycle: Felt
     next_pc: Felt
-    out: Felt
-    constants: Felt
-    data: Felt
     left: Felt
-    base: Felt
-    x: Felt
-    y: Felt
-    before: State
-    after: Annotated[tuple[Felt, ...], 32]
-    other: Annotated[tuple[Felt, ...], 16]
+    held: Annotated[tuple[Felt, ...], 4]
+    before: Word
+    after: Annotated[tuple[Felt, ...], 4]
+    carry: Annotated[tuple[Bit, ...], 2]
 
     def real(self) -> Expr:
-        """One of the three kinds."""
-        return total((self.call, self.block, self.store))
+        """One of the kinds."""
+        return total((self.call, self.pointer, self.load, self.block, self.turn, self.store, self.finish))
 
     def constrain(self, c: Constraints) -> None:
-        """Kinds in turn, then what they share."""
+        """Place, then kind after kind."""
         c.boolean("at most one kind", self.real())
-        words = [self.after[4 * i : 4 * i + 4] for i in range(STATE_WORDS)]
-        memory = [limbs_of_bytes(word) for word in words]
-        values: list[Sequence[Expr]] = [tuple(reversed(word)) for word in words]
-        check_bytes(c, "state bytes", *self.after)
-        self._call(c, memory)
-        self._block(c, [limbs_of_bytes(v) for v in values])
-        self._store(c)
-        self._moves(c, memory)
+        j = self.in_half()
+        c.zero("place in the half is 0 to 3", j * (j - 1) * (j - 2) * (j - 3))
+        c.zero("the last word of a state", (self.turn + self.finish) * (self.index - (STATE_WORDS - 1)))
+        check_bytes(c, "bytes", *self.after)
+        self._call(c)
+        self._moves(c)
+        self._block(c)
+        self._chain(c)
 
-        state = state_parts(values)
-        cycle = self.cycle + self.call * HEADER_CYCLES + self.block * ROUNDS
-        data, left = self.data + self.block * BLOCK_WORDS, self.left - self.block
-        onward = (cycle, self.next_pc, self.out, self.constants, data, left)
-        here = (self.cycle, self.next_pc, self.out, self.constants, self.data, self.left)
-        c.push(SHA2, (*onward, *state), self.call + self.block, "to the next block or the store")
-        c.pull(SHA2, (*here, *self.before.parts()), self.block, "to this block")
-        c.pull(SHA2, (*here, *state), self.store, "to the store")
-        c.pull(CPU, (self.cycle, self.next_pc - 1), self.call, "this step")
-        c.push(CPU, (self.cycle + STORE_CYCLES, self.next_pc), self.store, "after the call")
+    def in_half(self) -> Expr:
+        """Which word of its half of the state."""
+        return self.index - self.half * HALF_WORDS
 
-    def _call(self, c: Constraints, memory: list[tuple[Expr, Expr]]) -> None:
-        state_in, out, data, constants, count = ((self.other[2 * i], self.other[2 * i + 1]) for i in range(5))
-        decoded = (self.next_pc - 1, Op.MACHINE_ECALL, 0, 0, 0, self.x, self.y, 0, 0)
+    def in_block(self) -> Expr:
+        """Rows around the rounds."""
+        return self.block + self.turn
+
+    def in_store(self) -> Expr:
+        """Rows that write."""
+        return self.store + self.finish
+
+    def value(self) -> tuple[Expr, Expr]:
+        """`after` as a word of the state."""
+        return limbs_of_bytes(tuple(reversed(self.after)))
+
+    def _call(self, c: Constraints) -> None:
+        """Instruction and registers."""
+        link = (self.held[LINK_LOW], self.held[LINK_HIGH])
+        decoded = (self.next_pc - 1, Op.MACHINE_ECALL, 0, 0, 0, *link, 0, 0)
         c.pull(DECODE, decoded, self.call, "the instruction")
+        c.pull(CPU, (self.cycle, self.next_pc - 1), self.call, "this step")
         now = at(self.cycle, Slot.RS1)
         number = int(abi.MachineEcall.SHA2)
         c.push(ACCESS, (now, A7, number, 0, number, 0), self.call, "a7")
-        for register, value, name in zip(
-            REGISTERS, (state_in, out, data, count, constants), ("a0", "a1", "a2", "a3", "a4"), strict=True
-        ):
-            c.push(ACCESS, (now, register, *value, *value), self.call, name)
-        targets = {"state-in": self.base, "state-out": self.out, "data": self.data, "constants": self.constants}
-        for (name, target), (low, high) in zip(targets.items(), (state_in, out, data, constants), strict=True):
-            check_range(c, f"{name} is aligned", Range.U14, low * QUARTER, self.call)
-            c.pull(REGION, (Region.MACHINE, high), self.call, f"{name} is above the zero area")
-            c.zero(f"{name}: word address", self.call * (target - low * QUARTER - high * (1 << LOW_BITS)))
-        c.zero("blocks to come", self.call * (self.left - count[0]))
-        check_range(c, "at most 10 blocks", Range.U4, abi.SHA2_MAX_BLOCKS - count[0], self.call)
-        for i, (limbs, word) in enumerate(zip(self.before.limbs(), memory, strict=True)):
-            for name, read, after in zip(("low", "high"), limbs, word, strict=True):
-                c.zero(f"state-in {i}, {name}: a read leaves the word", self.call * (read - after))
+        count = (self.left, self.held[COUNT_HIGH])
+        c.push(ACCESS, (now, A3, *count, *count), self.call, "a3")
+        check_range(c, "at most 10 blocks", Range.U4, abi.SHA2_MAX_BLOCKS - self.left, self.call)
+        c.zero("nothing is held before a call", self.call * self.held[0])
+        c.zero("a4 comes first", self.call * (self.index - (abi.Register.A4 - abi.Register.A0)))
+        i = self.index
+        c.zero("then a0, a1, a2", self.pointer * i * (i - 1) * (i - 2))
+        read = self.call + self.pointer
+        c.push(ACCESS, (now, A0 + i, *self.before, *self.before), read, "a pointer")
+        check_range(c, "the pointer is aligned", Range.U14, self.before.lo * QUARTER, read)
+        c.pull(REGION, (Region.MACHINE, self.before.hi), read, "the pointer is above the zero area")
 
-    def _block(self, c: Constraints, after: list[tuple[Expr, Expr]]) -> None:
-        start: tuple[Expr | int, ...] = (self.cycle, 0, self.constants, self.data, *self.before.parts())
-        start += (0,) * (SHA2_ROUND.width - len(start))
-        c.push(SHA2_ROUND, start, self.block, "to the first round")
-        done: list[Expr] = []
-        for i, (old, new) in enumerate(zip(self.before.limbs(), after, strict=True)):
-            low, high = self.other[2 * i], self.other[2 * i + 1]
-            for name, carry in (("low", low), ("high", high)):
-                c.zero(f"word {i}, {name}: carry is a bit", self.block * carry * (carry - 1))
-            done += [new[0] + low * LIMB - old[0], new[1] + high * LIMB - low - old[1]]
-        c.pull(SHA2_DONE, (self.cycle + ROUNDS, *done), self.block, "from the last round")
-        for i, name in ((0, "a, low"), (1, "a, high"), (8, "e, low"), (9, "e, high")):
-            check_range(c, f"last {name} is 16 bits", Range.U16, done[i], self.block)
+    def _moves(self, c: Constraints) -> None:
+        """Words of memory."""
+        new, j = limbs_of_bytes(self.after), self.in_half()
+        read = self.call + self.pointer + self.load
+        for name, old, same in zip(("low", "high"), self.before, new, strict=True):
+            c.zero(f"a read leaves the word, {name}", read * (old - same))
+        _, state_in, state_out, _ = self.held
+        now = at(self.cycle + HEADER_CYCLES - 1 - j, Slot.MEMORY)
+        c.push(ACCESS, (now, state_in + self.index, *self.before, *new), self.load, "state-in")
+        now = at(self.cycle + HEADER_CYCLES + STORE_CYCLES - 1 - j, Slot.RD)
+        c.push(ACCESS, (now, state_out + self.index, *self.before, *new), self.in_store(), "state-out")
 
-    def _store(self, c: Constraints) -> None:
-        c.zero("store: no block is left", self.store * self.left)
-        c.zero("store: at the state-out", self.store * (self.base - self.out))
+    def _block(self, c: Constraints) -> None:
+        """The state, a word a row, and the rounds; the last row of a block starts the chains that they are."""
+        block, store = self.in_block(), self.in_store()
+        word = (Sha2Word.STATE + self.index, self.cycle, self.left)
+        onward = (Sha2Word.STATE + self.index, self.cycle + block * ROUNDS, self.left - block)
+        c.pull(SHA2_WORD, (*word, *self.before), block, "word before the block")
+        c.pull(SHA2_WORD, (*word, *self.value()), store, "word to be stored")
+        c.push(SHA2_WORD, (*onward, *self.value()), self.load + block, "word from here on")
 
-    def _moves(self, c: Constraints, memory: list[tuple[Expr, Expr]]) -> None:
-        """Reads of state-in, writes of state-out; and nothing in cells that a kind does not use."""
-        moved = self.call + self.store
-        for i, (old, new) in enumerate(zip(self.before.limbs(), memory, strict=True)):
-            cycle = self.cycle + self.call + row_of_word(i)
-            now = at(cycle, self.call * Slot.MEMORY + self.store * Slot.RD)
-            c.push(ACCESS, (now, self.base + i, *old, *new), moved, f"state word {i}")
-        for name, group in (("b", self.before.b), ("c", self.before.c), ("f", self.before.f), ("g", self.before.g)):
-            for k in (1, 3):
-                c.zero(f"{name}: a moved word is two limbs, byte {k}", moved * group[k])
-        c.zero("no base in a block", self.block * self.base)
-        for name, cell in (("x", self.x), ("y", self.y)):
-            c.zero(f"no {name} but in a call", (self.block + self.store) * cell)
-        for i, cell in enumerate(self.other):
-            unused = self.store if i < 2 * len(REGISTERS) else self.call + self.store
-            c.zero(f"other {i} is used or zero", unused * cell)
+        first = self.cycle + HEADER_CYCLES
+        start, done = Sha2Word.START + self.half, Sha2Word.DONE + self.half
+        j, (low, high) = self.in_half(), self.carry
+        c.push(SHA2_WORD, (start, first - 1 - j, self.left, *self.before), block, "word to the rounds")
+        new = self.value()
+        made = (new[0] + low * LIMB - self.before.lo, new[1] + high * LIMB - low - self.before.hi)
+        c.pull(SHA2_WORD, (done, first + ROUNDS - j, self.left, *made), block, "word from the rounds")
+        for name, carry in (("low", low), ("high", high)):
+            c.zero(f"{name}: no carry but in a block", (1 - block) * carry)
+        for half, name in enumerate(("a to d", "e to h")):
+            empty = (half, first - HALF_WORDS, self.left, *(0,) * (SHA2_STEP.width - 3))
+            c.push(SHA2_STEP, empty, self.turn, f"no {name} yet")
+        constants, _, _, data = self.held
+        schedule = (first, self.left, 0, constants, data, *(0,) * (SHA2_SCHEDULE.width - 5))
+        c.push(SHA2_SCHEDULE, schedule, self.turn, "to the first round")
+
+    def _chain(self, c: Constraints) -> None:
+        """From row to row, and back to the CPU."""
+        c.zero("store: no block is left", self.in_store() * self.left)
+        place = self.index + self.load * FIRST_LOAD + (self.in_block() + self.in_store()) * FIRST_WORD
+        here = (self.cycle, self.next_pc, self.left)
+        c.pull(SHA2, (place, *here, *self.held), self.real() - self.call, "this row")
+        pointer = self.before.lo * QUARTER + self.before.hi * (1 << LOW_BITS)
+        following = self.index + 1 - self.call * (1 + abi.Register.A4 - abi.Register.A0)
+        read = self.call + self.pointer
+        c.push(SHA2, (following, *here, *self.held[1:], pointer), read, "after a pointer")
+        there = (self.cycle + self.turn * ROUNDS, self.next_pc, self.left - self.turn)
+        held = (*self.held[:3], self.held[3] + self.turn * BLOCK_WORDS)
+        following = place + 1 - self.turn * STATE_WORDS
+        times = self.load + self.block + self.turn + self.store
+        c.push(SHA2, (following, *there, *held), times, "after a word")
+        c.push(CPU, (self.cycle + HEADER_CYCLES + STORE_CYCLES, self.next_pc), self.finish, "after the call")

@@ -3,22 +3,35 @@
 Everything that a later row needs goes there in one message, so a row sees nothing but itself: the eight working
 variables, the last two words of the schedule, and for each of the next fourteen words the sum of what is known of
 it.  Rotations are taken on bits (a, e and one word of the schedule), choice and majority on bytes by the AND
-table: 240 cells a round.  With bits for b, c, f and g too it would be 303; with a spread table, as halo2
+table: 257 cells a round (in three narrow rows instead: `sha2_step`).  With bits for b, c, f and g too it would be 303; with a spread table, as halo2
 has it, about as many as now, and 2^16 rows of a table that nothing else uses.
 """
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from localbento.air.cells import Bit, Felt, Word
 from localbento.air.chip import Chip, Constraints
 from localbento.air.expr import Expr
 from localbento.circuits.rv32im.access import Read, at
-from localbento.circuits.rv32im.buses import ACCESS, RANGE, SHA2_DONE, SHA2_ROUND, Range
+from localbento.circuits.rv32im.buses import (
+    ACCESS,
+    RANGE,
+    SHA2_ROUND,
+    SHA2_SCHEDULE,
+    SHA2_STEP,
+    SHA2_WORD,
+    Range,
+    Sha2Word,
+)
 from localbento.circuits.rv32im.cells import check_bytes, check_range
 from localbento.circuits.rv32im.records import Slot
 from localbento.circuits.rv32im.sha2_words import (
     BIG_0,
     BIG_1,
+    DATA_ROUNDS,
+    HALF_WORDS,
+    ROUNDS,
     SMALL_0,
     SMALL_1,
     big_sigma,
@@ -28,10 +41,9 @@ from localbento.circuits.rv32im.sha2_words import (
     small_sigma,
 )
 
-ROUNDS = 64
-DATA_ROUNDS = 16
 PENDING = 14
 LIMB = 1 << 16
+LIMB_NAMES = ("low", "high")
 
 Pair = tuple[Expr, Expr]
 
@@ -47,16 +59,19 @@ class Sha2Round(Chip):
     round - 16 + 64 is_data lies in 0 .. 63.  `pending[i]` is the sum of what is known of the schedule's word i
     rounds from here; this row adds what the word two rounds ago, `older`, gives.
 
-    a and e are in range because they are bits here; a' and e' because the next row, or the call's next step, says
-    so.  A word of the schedule is in range where it matters, as `older`.
+    a and e are in range because they are bits here, b, c, f and g because ANDs ask for bytes, d and h because the
+    state that starts a block is, a' and e' because the next row says so.  A word of the schedule, and the last a' and
+    e', need not be: they are right modulo 2^32, and whoever adds them on says so of the sum.
 
-    Assumes: of whoever starts a block (`sha2`) that b, c, f, g are bytes, d and h limbs, round 0, schedule 0.
+    Assumes: of whoever starts a block (`sha2`) that (cycle, left) is its own, d and h limbs, round 0, schedule 0.
     """
 
     is_real: Bit
     is_data: Bit
+    first: Bit
     last: Bit
     cycle: Felt
+    left: Felt
     round: Felt
     constants: Felt
     data: Felt
@@ -90,6 +105,7 @@ class Sha2Round(Chip):
     def constrain(self, c: Constraints) -> None:
         """Place in the block, schedule, variables, and on to the next round."""
         c.zero("data only on a used row", self.is_data * (1 - self.is_real))
+        c.zero("first only on a used row", self.first * (1 - self.is_real))
         c.zero("last only on a used row", self.last * (1 - self.is_real))
         c.zero("last is round 63", self.last * (self.round - (ROUNDS - 1)))
         place = self.round - DATA_ROUNDS + self.is_data * ROUNDS
@@ -151,8 +167,9 @@ class Sha2Round(Chip):
         a, e, older = limbs_of_bits(self.a), limbs_of_bits(self.e), limbs_of_bits(self.older)
         pending = [limb for word in self.pending for limb in word]
         state = (*a, *self.b, *self.c, *self.d, *e, *self.f, *self.g, *self.h)
-        here = (self.cycle, self.round, self.constants, self.data)
-        c.pull(SHA2_ROUND, (*here, *state, *older, *self.newer, *pending), label="this round")
+        here = (self.cycle, self.left, self.round, self.constants, self.data)
+        times = self.is_real - self.first
+        c.pull(SHA2_ROUND, (*here, *state, *older, *self.newer, *pending), times, "this round")
 
         onward: list[Expr] = [*pending[2:], *older]
         for i in range(2):
@@ -163,11 +180,29 @@ class Sha2Round(Chip):
         state = (
             *self.next_a, *bytes_of_bits(self.a), *self.b, *cc, *self.next_e, *bytes_of_bits(self.e), *self.f, *g
         )  # fmt: skip
-        there = (self.cycle + 1, self.round + 1, self.constants + 1, self.data + 1)
+        there = (self.cycle + 1, self.left, self.round + 1, self.constants + 1, self.data + 1)
         times = self.is_real - self.last
         c.push(SHA2_ROUND, (*there, *state, *self.newer, *self.word, *onward), times, "next round")
-        done = (*self.next_a, *a, *b, *cc, *self.next_e, *e, *f, *g)
-        c.push(SHA2_DONE, (self.cycle + 1, *done), self.last, "block done")
+        states = (limbs_of_bits(self.a), b, cc, tuple(self.d), limbs_of_bits(self.e), f, g, tuple(self.h))
+        self._first(c, states, pending)
+        for i, word in enumerate((tuple(self.next_a), a, b, cc, tuple(self.next_e), e, f, g)):
+            half, j = divmod(i, HALF_WORDS)
+            done = (Sha2Word.DONE + half, self.cycle + 1 - j, self.left, *word)
+            c.push(SHA2_WORD, done, self.last, f"word {i} is done")
+
+    def _first(self, c: Constraints, state: Sequence[Pair], pending: Sequence[Expr]) -> None:
+        """The first round of a block takes the state word by word, and what else `sha2` starts the narrow form with."""
+        for i, word in enumerate(state):
+            half, j = divmod(i, HALF_WORDS)
+            start = (Sha2Word.START + half, self.cycle - 1 - j, self.left, *word)
+            c.pull(SHA2_WORD, start, self.first, f"word {i} to start with")
+        for half, name in enumerate(("a to d", "e to h")):
+            empty = (half, self.cycle - HALF_WORDS, self.left, *(0,) * (SHA2_STEP.width - 3))
+            c.pull(SHA2_STEP, empty, self.first, f"no {name} before")
+        here = (self.cycle, self.left, self.round, self.constants, self.data)
+        c.pull(SHA2_SCHEDULE, (*here, 0, 0, *limbs_of_bits(self.older), *self.newer), self.first, "first round")
+        for i, limb in enumerate(pending):
+            c.zero(f"pending {i // 2}, {LIMB_NAMES[i % 2]}: nothing before the first round", self.first * limb)
 
 
 def _and(c: Constraints, label: str, x: Expr, y: Expr, both: Expr) -> None:

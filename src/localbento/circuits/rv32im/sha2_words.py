@@ -1,15 +1,17 @@
-"""Words of SHA-256 as bits, bytes and limbs: what its two chips share."""
+"""Words of SHA-256 as bits, bytes and limbs: what its chips share."""
 
 from collections.abc import Sequence
-from typing import Annotated
 
-from localbento.air.cells import Cells, Felt, Word
 from localbento.air.expr import Expr
 
 WORD_BITS = 32
 BIG_0, BIG_1 = (2, 13, 22), (6, 11, 25)
 SMALL_0, SMALL_1 = (7, 18, 3), (17, 19, 10)
 """Two rotations and a shift."""
+ROUNDS = 64
+DATA_ROUNDS = 16
+HALF_WORDS = 4
+"""The words of half a state: a, b, c, d or e, f, g, h."""
 
 
 def weighted(parts: Sequence[Expr], base: int) -> Expr:
@@ -60,36 +62,3 @@ def small_sigma(bits: Sequence[Expr], rotations: tuple[int, int, int]) -> tuple[
         pair = xor(a, b)
         result.append(xor(pair, bits[i + shift]) if i + shift < WORD_BITS else pair)
     return limbs_of_bits(result)
-
-
-class State(Cells):
-    """The working variables: limbs of a, d, e and h, bytes (lowest first) of b, c, f and g."""
-
-    a: Word
-    b: Annotated[tuple[Felt, ...], 4]
-    c: Annotated[tuple[Felt, ...], 4]
-    d: Word
-    e: Word
-    f: Annotated[tuple[Felt, ...], 4]
-    g: Annotated[tuple[Felt, ...], 4]
-    h: Word
-
-    def parts(self) -> tuple[Expr, ...]:
-        """As a message carries them."""
-        return (*self.a, *self.b, *self.c, *self.d, *self.e, *self.f, *self.g, *self.h)
-
-    def limbs(self) -> list[tuple[Expr, Expr]]:
-        """The eight words as limbs."""
-        whole = {"a": self.a, "d": self.d, "e": self.e, "h": self.h}
-        split = {"b": self.b, "c": self.c, "f": self.f, "g": self.g}
-        return [
-            (whole[name].lo, whole[name].hi) if name in whole else limbs_of_bytes(split[name]) for name in "abcdefgh"
-        ]
-
-
-def state_parts(words: Sequence[Sequence[Expr]]) -> tuple[Expr, ...]:
-    """Eight words of four bytes, lowest first, as a message carries the working variables."""
-    parts: list[Expr] = []
-    for i, word in enumerate(words):
-        parts += limbs_of_bytes(word) if i in (0, 3, 4, 7) else word
-    return tuple(parts)

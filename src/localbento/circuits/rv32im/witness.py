@@ -47,7 +47,9 @@ from localbento.circuits.rv32im.records import (
     Sha2Row,
 )
 from localbento.circuits.rv32im.region import Regions
+from localbento.circuits.rv32im.sha2 import CALL_ROWS, STATE_WORDS
 from localbento.circuits.rv32im.sha2_fill import sha2_columns
+from localbento.circuits.rv32im.sha2_words import ROUNDS as SHA2_ROUNDS
 from localbento.circuits.rv32im.shift import Shift
 from localbento.circuits.rv32im.system import KINDS, System
 from localbento.circuits.rv32im.tables import FORMS, Counts
@@ -96,7 +98,7 @@ def row_counts(records: SegmentRecords) -> dict[str, int]:
         "read_data": len(records.read_data),
         "page_block": PAGE_BLOCKS * len(pages), "page": len(pages), "node": nodes,
         "poseidon2": PAGE_BLOCKS * (len(pages) + len(dirty)) + nodes + dirty_nodes,
-        "sha2": 2 * sha2 + rounds // 64, "sha2_round": rounds,
+        "sha2": CALL_ROWS * sha2 + STATE_WORDS * (rounds // SHA2_ROUNDS), "sha2_round": rounds,
     }  # fmt: skip
 
 
@@ -114,13 +116,14 @@ def statement_of(records: SegmentRecords, hashed: Hashed) -> SegmentStatement:
     return SegmentStatement(pre, post, given, True, int(read[1]), int(read[2]), words(read[3:]))
 
 
-def fill(records: SegmentRecords, hashed: Hashed) -> dict[str, Columns]:
+def fill(records: SegmentRecords, hashed: Hashed, profile: Profile) -> dict[str, Columns]:
     """Columns of every chip that is counted, but for the permutations."""
+    narrow = bool(profile.copies.get("sha2_step", 0))
     answers = answer(records.decode)
     calls = records.calls
     pcs = chain_pcs(calls, answers)
     system, host, sha2 = (is_kind(calls, *kinds) for kinds in (KINDS, HOST_CALLS, (Call.SHA2,)))
-    hashing = sha2_columns(calls[sha2], records.sha2, pcs[sha2])
+    hashing = sha2_columns(calls[sha2], records.sha2, pcs[sha2], narrow=narrow)
     result: dict[str, Columns] = {name: f(records.steps[name], answers) for name, f in STEP_FILLS.items()}
     result |= {name: f(records.units[name]) for name, f in UNIT_FILLS.items()}
     return result | {
@@ -130,7 +133,7 @@ def fill(records: SegmentRecords, hashed: Hashed) -> dict[str, Columns]:
         "read_data": ReadData.fill(records.read_data, read_next_pcs(calls, pcs, records.read_data)),
         "page_block": PageBlock.fill(records.pages), "page": Page.fill(hashed.pages),
         "node": Node.fill(hashed.nodes),
-        "sha2": hashing.calls, "sha2_round": hashing.rounds,
+        "sha2": hashing.calls, "sha2_step" if narrow else "sha2_round": hashing.rounds,
     }  # fmt: skip
 
 
@@ -150,9 +153,10 @@ def make_witness(records: SegmentRecords, profile: Profile, kernels: Kernels | N
     """
     kernels = kernels or Kernels()
     hashed = hash_memory(records.pages, records.siblings, kernels.columns)
-    columns = fill(records, hashed) | permutation_fill(hashed, profile)
+    columns = fill(records, hashed, profile) | permutation_fill(hashed, profile)
     counts, used = Counts(), row_counts(records)
     used |= {name: rows * used["poseidon2"] for name, rows in machine.ROUNDS.items()}
+    used["sha2_step"] = used["sha2_round"] // SHA2_ROUNDS * machine.STEPS
     matrices: dict[str, list[Matrix]] = {}
 
     def lay_out(name: str, filled: Columns) -> None:
