@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 import numpy as np
-from rv32im_corpus import CASES, case
+from rv32im_corpus import CASES, case, form_of
 from rv32im_judge import judge
 
 from localbento.air.check import evaluate_columns, signed
@@ -15,7 +15,7 @@ def of_kind(name, **wanted):
     """An honest row with these values, as a dictionary of columns."""
     columns = machine.recorded(name).main
     for label in CASES:
-        matrix = case(label if name not in machine.ROUNDS else f"{label}/rounds").matrix(name)
+        matrix = case(label + form_of(name)).matrix(name)
         found = np.flatnonzero(np.all([matrix[columns.index(k)] == v for k, v in wanted.items()], axis=0))
         if len(found):
             return dict(zip(columns, map(int, matrix[:, found[0]]), strict=True))

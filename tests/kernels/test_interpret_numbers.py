@@ -5,6 +5,7 @@ import pytest
 
 from localbento.circuits.rv32im import records
 from localbento.circuits.rv32im.machine import CHIPS, UNCOUNTED
+from localbento.circuits.rv32im.sha2 import CALL_ROWS, STATE_WORDS
 from localbento.executor.machine import Machine, Mode, Sizes, isa_table
 from localbento.riscv import abi
 from localbento.riscv.isa import INSTRUCTIONS, Operation
@@ -43,6 +44,7 @@ def test_platform():
     for call in abi.MachineEcall:
         assert getattr(nr, f"CALL_{call.name}") == call
     assert abi.MACHINE_REGISTERS // abi.PAGE_BYTES == nr.REGISTER_PAGE
+    assert (nr.SHA2_CALL_ROWS, nr.SHA2_BLOCK_ROWS) == (CALL_ROWS, STATE_WORDS)
     assert (nr.IO_BYTES, nr.SHA2_BLOCKS) == (abi.HOST_IO_MAX_BYTES, abi.SHA2_MAX_BLOCKS)
     assert (nr.TRAP_ILLEGAL, nr.TRAP_BREAKPOINT) == (abi.Trap.ILLEGAL_INSTRUCTION, abi.Trap.BREAKPOINT)
     assert (nr.TRAP_LOAD, nr.TRAP_LOAD_ALIGN) == (abi.Trap.LOAD_FAULT, abi.Trap.LOAD_MISALIGNED)

@@ -35,6 +35,7 @@ FREE = {
     "access": {},
     "sha2": {},
     "sha2_round": {},
+    "sha2_step": {},
 }
 """Columns by kind of row that are free, and why that is harmless: see above.  Everything else is pinned."""
 
@@ -133,7 +134,7 @@ def _cells(chip, node):
     return found
 
 
-@pytest.mark.parametrize("name", ["system", "host_io", "read_data", "full_rounds", "sha2"])
+@pytest.mark.parametrize("name", ["system", "host_io", "read_data", "full_rounds", "sha2", "sha2_step"])
 def test_kinds_are_one_hot(name):
     """Two kinds at once, none on a row that sends, 2 and p - 1, and two ones with a p - 1 (tests 51, 65)."""
     chip, kinds = machine.recorded(name), _kinds(name)

@@ -46,12 +46,13 @@ FIRST_WORD: Final = FIRST_LOAD + STATE_WORDS
 A0: Final = abi.MACHINE_REGISTERS // 4 + abi.Register.A0
 A3: Final = abi.MACHINE_REGISTERS // 4 + abi.Register.A3
 A7: Final = abi.MACHINE_REGISTERS // 4 + abi.Register.A7
+NOTHING: Final = (0,) * max(SHA2_STEP.width, SHA2_SCHEDULE.width)
 COUNT_HIGH, LINK_LOW, LINK_HIGH = 3, 1, 2
 """Cells of `held` that the first row of a call puts to another use."""
 
 
 class Sha2(Chip):
-    """One row of a SHA2 call; the kinds in order:
+    """One row of a SHA2 call.  The kinds in order are as follows.
 
     *call*: a7 = 4; a3 has a low half of at most 10 (the high half is ignored, as on the platform); reads a4.
     *pointer*: reads a0, a1, a2.  These and a4 are aligned pointers at or above 0x10000.
@@ -169,10 +170,10 @@ class Sha2(Chip):
         for name, carry in (("low", low), ("high", high)):
             c.zero(f"{name}: no carry but in a block", (1 - block) * carry)
         for half, name in enumerate(("a to d", "e to h")):
-            empty = (half, first - HALF_WORDS, self.left, *(0,) * (SHA2_STEP.width - 3))
+            empty: tuple[Expr | int, ...] = (half, first - HALF_WORDS, self.left, *NOTHING[: SHA2_STEP.width - 3])
             c.push(SHA2_STEP, empty, self.turn, f"no {name} yet")
         constants, _, _, data = self.held
-        schedule = (first, self.left, 0, constants, data, *(0,) * (SHA2_SCHEDULE.width - 5))
+        schedule: tuple[Expr | int, ...] = (first, self.left, 0, constants, data, *NOTHING[: SHA2_SCHEDULE.width - 5])
         c.push(SHA2_SCHEDULE, schedule, self.turn, "to the first round")
 
     def _chain(self, c: Constraints) -> None:

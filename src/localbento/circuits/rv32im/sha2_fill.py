@@ -9,16 +9,16 @@ from localbento.air.chip import Columns
 from localbento.circuits.rv32im.access import Read
 from localbento.circuits.rv32im.buses import CYCLE
 from localbento.circuits.rv32im.records import U32, CallRow, Sha2Row, Slot
-from localbento.circuits.rv32im.sha2 import BLOCK_WORDS, HEADER_CYCLES
+from localbento.circuits.rv32im.sha2 import BLOCK_WORDS
 from localbento.circuits.rv32im.sha2_round import PENDING
 from localbento.circuits.rv32im.sha2_step_fill import Blocks, step_columns
 from localbento.circuits.rv32im.sha2_values import (
     STATE,
     Array,
     big_sigma,
+    bits_of,
     bytes_of,
     choice,
-    bits_of,
     compress,
     join,
     limbs,

@@ -3,12 +3,13 @@
 Everything that a later row needs goes there in one message, so a row sees nothing but itself: the eight working
 variables, the last two words of the schedule, and for each of the next fourteen words the sum of what is known of
 it.  Rotations are taken on bits (a, e and one word of the schedule), choice and majority on bytes by the AND
-table: 257 cells a round (in three narrow rows instead: `sha2_step`).  With bits for b, c, f and g too it would be 303; with a spread table, as halo2
-has it, about as many as now, and 2^16 rows of a table that nothing else uses.
+table: 257 cells a round, 25 of them to start and end a block word by word as the narrow form, `sha2_step`, does.  With
+bits for b, c, f and g too it would be 320; with a spread table, as halo2 has it, about as many as now, and 2^16 rows of
+a table that nothing else uses.
 """
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Final
 
 from localbento.air.cells import Bit, Felt, Word
 from localbento.air.chip import Chip, Constraints
@@ -44,8 +45,11 @@ from localbento.circuits.rv32im.sha2_words import (
 PENDING = 14
 LIMB = 1 << 16
 LIMB_NAMES = ("low", "high")
+EMPTY: Final = (0,) * (SHA2_STEP.width - 3)
+"""Half of a state before any word is in it."""
 
 Pair = tuple[Expr, Expr]
+Parts = tuple[Expr | int, ...]
 
 
 class Sha2Round(Chip):
@@ -187,17 +191,17 @@ class Sha2Round(Chip):
         self._first(c, states, pending)
         for i, word in enumerate((tuple(self.next_a), a, b, cc, tuple(self.next_e), e, f, g)):
             half, j = divmod(i, HALF_WORDS)
-            done = (Sha2Word.DONE + half, self.cycle + 1 - j, self.left, *word)
+            done: Parts = (Sha2Word.DONE + half, self.cycle + 1 - j, self.left, *word)
             c.push(SHA2_WORD, done, self.last, f"word {i} is done")
 
-    def _first(self, c: Constraints, state: Sequence[Pair], pending: Sequence[Expr]) -> None:
+    def _first(self, c: Constraints, state: Sequence[Sequence[Expr]], pending: Sequence[Expr]) -> None:
         """The first round of a block takes the state word by word, and what else `sha2` starts the narrow form with."""
         for i, word in enumerate(state):
             half, j = divmod(i, HALF_WORDS)
-            start = (Sha2Word.START + half, self.cycle - 1 - j, self.left, *word)
+            start: Parts = (Sha2Word.START + half, self.cycle - 1 - j, self.left, *word)
             c.pull(SHA2_WORD, start, self.first, f"word {i} to start with")
         for half, name in enumerate(("a to d", "e to h")):
-            empty = (half, self.cycle - HALF_WORDS, self.left, *(0,) * (SHA2_STEP.width - 3))
+            empty: Parts = (half, self.cycle - HALF_WORDS, self.left, *EMPTY)
             c.pull(SHA2_STEP, empty, self.first, f"no {name} before")
         here = (self.cycle, self.left, self.round, self.constants, self.data)
         c.pull(SHA2_SCHEDULE, (*here, 0, 0, *limbs_of_bits(self.older), *self.newer), self.first, "first round")

@@ -45,10 +45,11 @@ STEP_ROWS: Final = 3 * ROUNDS + 2 * HALF_WORDS
 FIRST_PART, SECOND_PART = 13, 5
 """How many words before they are needed the parts of a sum of the schedule are sent."""
 LIMB_NAMES: Final = ("low", "high")
+Parts = tuple[Expr | int, ...]
 
 
 class Sha2Step(Chip):
-    """One row of a block; the kinds:
+    """One row of a block.  The kinds of rows are as follows.
 
     *start_a*, *start_e*: a word of the state moves into its half, d first, or h.
     *e*: T1 = h + S1(e) + Ch(e, f, g) + K + W, and e' = d + T1.
@@ -174,19 +175,20 @@ class Sha2Step(Chip):
             c.zero(f"data, {name}", self.is_data * (given - data))
         for i, byte in enumerate(self.second):
             c.zero(f"data byte {i}: none in later rounds", (word - self.is_data) * byte)
-        oldest, newer, constant, small = self.third[:2], self.third[2:], self.both_third[:2], self.both_third[2:]
+        oldest, newer = tuple(self.third[:2]), tuple(self.third[2:])
+        constant, small = tuple(self.both_third[:2]), tuple(self.both_third[2:])
         for name, cell, sigma in zip(LIMB_NAMES, small, small_sigma(self.x, SMALL_0), strict=True):
             c.zero(f"s0, {name}", word * (cell - sigma))
-        given = _sum(constant, self.out)
-        c.push(SHA2_WORD, (Sha2Word.INPUT, self.cycle, self.left, *given), word, "K + W")
-        part = (Sha2Word.PART1, self.cycle + FIRST_PART, self.left, *_sum(oldest, small))
+        both = _sum(constant, tuple(self.out))
+        c.push(SHA2_WORD, (Sha2Word.INPUT, self.cycle, self.left, *both), word, "K + W")
+        part: Parts = (Sha2Word.PART1, self.cycle + FIRST_PART, self.left, *_sum(oldest, small))
         c.push(SHA2_WORD, part, word * self.first_part, "first part of a later word")
-        part = (Sha2Word.PART2, self.cycle + SECOND_PART, self.left, *_sum(self.with_it, x))
+        part = (Sha2Word.PART2, self.cycle + SECOND_PART, self.left, *_sum(tuple(self.with_it), x))
         c.push(SHA2_WORD, part, self.inner, "second part of a later word")
-        place = (self.cycle, self.left, self.round, self.constants, self.data)
-        c.pull(SHA2_SCHEDULE, (*place, *oldest, *x, *newer), word, "this round")
-        place = (self.cycle + 1, self.left, self.round + 1, self.constants + 1, self.data + 1)
-        c.push(SHA2_SCHEDULE, (*place, *x, *newer, *self.out), word * (1 - self.last), "next round")
+        here = (self.cycle, self.left, self.round, self.constants, self.data)
+        c.pull(SHA2_SCHEDULE, (*here, *oldest, *x, *newer), word, "this round")
+        there = (self.cycle + 1, self.left, self.round + 1, self.constants + 1, self.data + 1)
+        c.push(SHA2_SCHEDULE, (*there, *x, *newer, *self.out), word * (1 - self.last), "next round")
         c.zero("the last word is that of round 63", word * self.last * (self.round - (ROUNDS - 1)))
         for cell in (self.round, self.constants, self.data):
             c.zero(f"{cell.name} only in a row of a word", (1 - word) * cell)

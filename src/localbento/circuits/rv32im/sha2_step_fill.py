@@ -136,7 +136,7 @@ def _starts(of: Blocks) -> list[dict[str, Any]]:
 
 def _sum(*terms: Array, more: Limbs | None = None) -> Limbs:
     """Sums of limbs, without carries."""
-    low, high = more or (np.uint32(0), np.uint32(0))
+    low, high = more or (np.zeros(1, np.uint32), np.zeros(1, np.uint32))
     for term in terms:
         low, high = low + limbs(term)[0], high + limbs(term)[1]
     return low, high
