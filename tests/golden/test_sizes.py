@@ -32,6 +32,7 @@ LIMITS = {
     "alu_reg": 54, "alu_imm": 44, "word": 54, "part": 74, "branch": 37, "const": 26, "jalr": 41, "bitwise": 28,
     "less": 29, "shift": 58, "mul": 58, "div": 69, "decode": 89, "peek": 17, "slow_fetch": 26, "system": 98,
     "access": 19, "host_io": 67, "read_data": 40, "page_block": 82, "page": 29, "node": 69, "poseidon2": 460,
+    "sha2": 60, "sha2_round": 260, "sha2_step": 125,
 }  # fmt: skip
 """Cells a row in the design's table; the chips stay at or under it.  (A node is 64 there: docs/decisions, 0008.)"""
 
@@ -69,9 +70,10 @@ def test_cells_stay_under_the_design(name):
 
 
 def test_sha2_cells_of_a_block():
-    """Rounds, the block row and sixteen data accesses."""
-    cells = 64 * chip_size("sha2_round").cells + chip_size("sha2").cells + 16 * chip_size("access").cells
-    assert 11_000 <= cells <= 20_000
+    """Rounds, the rows around them and sixteen data accesses; of narrow rounds half as many again."""
+    beside = 8 * chip_size("sha2").cells + 16 * chip_size("access").cells
+    assert 11_000 <= 64 * chip_size("sha2_round").cells + beside <= 20_000
+    assert 11_000 <= machine.STEPS * chip_size("sha2_step").cells + beside <= 24_000
 
 
 def test_costs_are_those_of_the_shape():
@@ -127,7 +129,7 @@ def test_times_cannot_wrap():
 
 
 def test_systems_without_a_needed_chip_are_refused():
-    chips = [name for name in machine.CHIPS if name not in {*FORMS, *machine.ROUNDS}]
+    chips = [name for name in machine.CHIPS if name not in {*FORMS, *machine.ROUNDS, "sha2_step"}]
     copies, heights = dict.fromkeys(chips, 1) | {"tables13": 1}, dict.fromkeys(machine.CHIPS, 11) | FORM_HEIGHTS
     assert machine.make_system("m", copies, heights)
     for bad in (copies | {"decode": 0}, copies | {"nonsense": 1}, copies | {"region": 0}):
@@ -141,6 +143,9 @@ def test_systems_without_a_needed_chip_are_refused():
     for bad in (copies | {"poseidon2": 0}, copies | rounds, copies | {"poseidon2": 0, "full_rounds": 1}):
         with pytest.raises(machine.CircuitError, match="poseidon2"):
             machine.make_system("m", bad, heights)
+    assert machine.make_system("m", copies | {"sha2_round": 0, "sha2_step": 1}, heights)
+    with pytest.raises(machine.CircuitError, match="sha2_round or sha2_step"):
+        machine.make_system("m", copies | {"sha2_step": 1}, heights)
     with pytest.raises(machine.CircuitError, match="tables"):
         machine.make_system("m", copies, heights | {"tables13": 15})
     with pytest.raises(machine.CircuitError, match="opcodes"):

@@ -12,6 +12,7 @@ from localbento.field.babybear import P
 
 NEGATIVE = 1 << 31
 
+
 def test_shift_of_a_limb_would_wrap():
     """61441 * 2**15 modulo p is 32767: bytes are multiplied, by 2**8 at most."""
     assert 61441 * 2**15 % P == 32767

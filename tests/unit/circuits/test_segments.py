@@ -92,8 +92,9 @@ def test_segments_join():
     assert c.witness.statement.a0 == 0x5_0000
 
 
+@pytest.mark.parametrize("steps", [False, True])
 @pytest.mark.parametrize("blocks", [1, 2, 10])
-def test_sha2_is_sha256(blocks):
+def test_sha2_is_sha256(blocks, steps):
     """The state-out of a call over padded messages is hashlib's digest."""
     message = (
         bytes(range(7, 7 + 64 * blocks - 9)) if blocks < 4 else bytes(i * 31 % 251 for i in range(64 * blocks - 9))
@@ -110,7 +111,7 @@ def test_sha2_is_sha256(blocks):
         (KERNEL, words), (state, start), (constants, sha2_constants()),
         (data, [int.from_bytes(padded[i : i + 4], "little") for i in range(0, len(padded), 4)]),
     )  # fmt: skip
-    c = case_of(run(image))
+    c = case_of(run(image), steps=steps)
     assert c.report().ok
     assert c.segment.image_after().read_bytes(state, 32) == hashlib.sha256(message).digest()
 
