@@ -14,7 +14,7 @@ from rv32im_run import recorded
 from localbento.air.check import check
 from localbento.air.chip import assemble_fixed
 from localbento.circuits.rv32im import machine
-from localbento.circuits.rv32im.buses import BLOCK, CPU, DIGEST, END, SHA2_DONE, SHA2_ROUND, SPONGE, START, STOP
+from localbento.circuits.rv32im.buses import BLOCK, CPU, DIGEST, END, SHA2_ROUND, SHA2_WORD, SPONGE, START, STOP
 from localbento.circuits.rv32im.public import public_values
 from localbento.circuits.rv32im.records import USER_MODE, Slot
 from localbento.field.babybear import P
@@ -121,8 +121,8 @@ def test_h119_what_rounds_made_is_for_their_own_block():
     last = np.flatnonzero(matrix[column("sha2_round", "last")])
     cycle = matrix[column("sha2_round", "cycle")]
     cycle[last[:2]] = cycle[last[1::-1]]
-    lost = traffic(mains, ("sha2", "sha2_round"), (SHA2_ROUND, SHA2_DONE))
-    assert {k[0] for k in lost} == {"sha2_round", "sha2_done"}
+    lost = traffic(mains, ("sha2", "sha2_round"), (SHA2_ROUND, SHA2_WORD))
+    assert {k[0] for k in lost} == {"sha2_round", "sha2_word"}
 
 
 def without(mains, name, **kind):

@@ -29,7 +29,7 @@ from localbento.field.babybear import P
 INSIDE = (SHA2, SHA2_WORD, SHA2_STEP, SHA2_SCHEDULE, SHA2_ROUND)
 NARROW, WIDE = "hashing/steps", "hashing"
 ROUNDS_OF = {NARROW: "sha2_step", WIDE: "sha2_round"}
-KINDS = ("call", "pointer", "load", "block", "turn", "store", "finish")
+KINDS = ("call", "pointer", "count", "load", "block", "turn", "store", "finish")
 STEPS = ("start_a", "start_e", "e", "a", "edge", "inner")
 
 both_forms = pytest.mark.parametrize("label", ROUNDS_OF)
@@ -97,7 +97,7 @@ def test_a_block_without_its_rounds(label):
     gone = (cycle >= first - 4) & (cycle < first + 64) & (matrix[column(name, "left")] == left)
     matrix[:, gone] = unused(name)[:, None]
     lost = left_over(mains, label)
-    assert buses_of(lost) == {"sha2_word", "sha2_step", "sha2_schedule"}
+    assert buses_of(lost) == {"sha2_word", "sha2_schedule"}
     assert sum(v for k, v in lost.items() if k[0] == "sha2_word") == 0  # eight to start with, eight done
     assert len([k for k in lost if k[0] == "sha2_word"]) == 16
 
@@ -131,8 +131,8 @@ def test_the_end_of_a_block_is_not_the_start_of_the_next(label):
 
 
 @pytest.mark.parametrize(("kind", "buses"), [
-    ("call", {"sha2"}), ("pointer", {"sha2"}), ("load", {"sha2", "sha2_word"}), ("block", {"sha2", "sha2_word"}),
-    ("turn", {"sha2", "sha2_word", "sha2_step", "sha2_schedule"}), ("store", {"sha2", "sha2_word"}),
+    ("call", {"sha2"}), ("pointer", {"sha2"}), ("count", {"sha2"}), ("load", {"sha2", "sha2_word"}), ("block", {"sha2", "sha2_word"}),
+    ("turn", {"sha2", "sha2_word", "sha2_schedule"}), ("store", {"sha2", "sha2_word"}),
     ("finish", {"sha2", "sha2_word"}),
 ])  # fmt: skip
 def test_a_row_of_a_call_left_out_or_repeated(kind, buses):
@@ -162,7 +162,7 @@ def test_a_word_comes_twice_and_another_never():
     row = where(mains, "sha2", load=1, index=3)[0]
     mains["sha2"][column("sha2", "index"), row] = 2
     assert {k[1] for k in left_over(mains, WIDE) if k[0] == "sha2_word"} == {Sha2Word.STATE + 2, Sha2Word.STATE + 3}
-    assert {k[1] for k in left_over(mains, WIDE) if k[0] == "sha2"} == {5, 6, 7}
+    assert {k[1] for k in left_over(mains, WIDE) if k[0] == "sha2"} == {9, 10, 11}
 
 
 def test_an_index_is_a_word_of_its_half():
@@ -176,13 +176,29 @@ def test_an_index_is_a_word_of_its_half():
             refused("sha2", of_kind("sha2", **{kind: 1}) | {"index": index}, "the last word of a state")
 
 
-def test_pointers_come_in_their_order():
-    """a3 is no pointer; a call begins with a4, and so without anything held."""
+def test_registers_come_in_their_order():
+    """a3 is the count and no pointer, a7 the call's number; a5 and a6 have places to which no row leads."""
     row = of_kind("sha2", pointer=1, index=2)
-    refused("sha2", row | {"index": 3}, "then a0, a1, a2")
+    refused("sha2", row | {"index": 3}, "a3 is no pointer")
+    row = of_kind("sha2", pointer=1, index=4)
+    refused("sha2", row | {"index": 7}, "a3 is no pointer")
+    count = of_kind("sha2", count=1)
+    refused("sha2", count | {"index": 2}, "the count is in a3")
+    refused("sha2", count | {"left": count["left"] + 1}, "blocks to come")
     call = of_kind("sha2", call=1)
-    refused("sha2", call | {"index": 5}, "a4 comes first")
+    refused("sha2", call | {"index": 6}, "a call reads a7")
     refused("sha2", call | {"held[0]": 1}, "nothing is held before a call")
+    refused("sha2", call | {"before.lo": 0, "after[0]": 0}, "a7 is the number of the call, low")
+    for index in (5, 6):
+        mains = mains_of(WIDE)
+        extra = mains["sha2"][:, where(mains, "sha2", pointer=1, index=4)[0]].copy()
+        extra[column("sha2", "index")] = index
+        mains["sha2"] = np.concatenate([mains["sha2"], extra[:, None]], axis=1)
+        assert not refusals(mains, "sha2")
+        assert {k[1] for k in left_over(mains, WIDE)} == {index, index + 3}
+
+
+def test_two_pointers_exchanged():
     mains = mains_of(WIDE)
     one, other = where(mains, "sha2", pointer=1)[0], where(mains, "sha2", pointer=1, index=1)[0]
     exchange(mains, "sha2", one, other, "before", "after")
@@ -408,6 +424,22 @@ def test_starts_of_blocks_take_nothing_but_the_state():
     assert {k[1] for k in left_over(mains, NARROW)} == wanted
 
 
+def test_a_half_cannot_end_and_begin_anew_within_a_block():
+    """An e row that is last, and the next one first with nothing in it: then nobody would miss the message between."""
+    row = of_kind("sha2_step", e=1, last=0, done=0)
+    assert "first only in a row before the first round" in failing("sha2_step", row | {"first": 1})
+    start = of_kind("sha2_step", start_e=1, first=0)
+    assert "last only in a round" in failing("sha2_step", start | {"last": 1})
+    mains = mains_of(NARROW)
+    later = where(mains, "sha2_step", start_e=1, first=0)[0]
+    mains["sha2_step"][column("sha2_step", "first"), later] = 1
+    assert buses_of(left_over(mains, NARROW)) == {"sha2_step"}
+    first = where(mains, "sha2_step", start_a=1, first=1)[0]
+    mains["sha2_step"][column("sha2_step", "first"), first] = 0
+    assert len(left_over(mains, NARROW)) == 2
+    refused("sha2_step", of_kind("sha2_step", start_a=1, first=1) | {"fourth.lo": 1}, "fourth.lo is empty at first")
+
+
 def test_wide_rounds_start_with_what_the_header_gives():
     row = of_kind("sha2_round", first=1)
     for i in range(14):
@@ -418,7 +450,7 @@ def test_wide_rounds_start_with_what_the_header_gives():
     mains = mains_of(WIDE)
     later = where(mains, "sha2_round", is_real=1, round=20)[0]
     mains["sha2_round"][column("sha2_round", "first"), later] = 1
-    assert {"sha2_round", "sha2_schedule", "sha2_step", "sha2_word"} == buses_of(left_over(mains, WIDE))
+    assert {"sha2_round", "sha2_schedule", "sha2_word"} == buses_of(left_over(mains, WIDE))
 
 
 def test_a_machine_has_one_form_of_the_rounds():

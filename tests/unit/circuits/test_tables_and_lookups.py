@@ -131,7 +131,7 @@ def test_regions_are_those_of_the_rows():
 def test_regions_of_a_segment_have_room():
     for profile in profiles():
         pages = min(profile.capacity("page"), profile.capacity("page_block") // 32)
-        assert profile.capacity("region") >= 6 * pages + profile.capacity("sha2") / 10 + 8
+        assert profile.capacity("region") >= 6 * pages + profile.capacity("sha2") / 11 + 8
     data = {name: [9, 1] for name in machine.CHIPS}
     with pytest.raises(ValueError, match="rows of region"):
         parse({"tight": data | {"page_block": [13, 1]}})

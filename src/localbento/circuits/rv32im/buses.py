@@ -68,7 +68,7 @@ READ: Final = _exchange("read", 13, ("cycle", "pc", "addr", "offset", "left"))
 
 SHA2: Final = _exchange("sha2", 14, ("place", "cycle", "pc", "left", *_cells("held", 4)))
 """A SHA2 call between its rows: place among them, cycle of the call (of a later block 64 more each), pc after the
-call, blocks still to come, and what the registers said: word addresses of constants, state-in, state-out, data."""
+call, blocks still to come, and what the registers said: word addresses of state-in, state-out, data, constants."""
 
 _SHA2_STATE: Final = tuple(
     f"{word}_{part}"

@@ -27,7 +27,7 @@ DISPATCH_LAST: Final = REGIONS[Region.DISPATCH][1] >> 8
 
 ROWS_A_PAGE: Final = 6
 ROWS_BESIDE: Final = 8
-SHA2_ROWS_A_POINTER: Final = 10
+SHA2_ROWS_A_POINTER: Final = 11
 
 
 def most_rows(pages: int, sha2_rows: int) -> int:
@@ -36,7 +36,7 @@ def most_rows(pages: int, sha2_rows: int) -> int:
     A lookup names the high half of a byte address that the segment accesses or executes, whose page is touched; or of
     a branch's target, which is at most 4 KiB away: the half itself or a neighbour.  Each of three halves a page may be
     asked for in two regions (machine; user below 0xC000, dispatch above).  A SHA2 call without blocks names two
-    pointers that it does not follow, in twenty rows; and the pc after the last cycle is not fetched any more.
+    pointers that it does not follow, in 22 rows; and the pc after the last cycle is not fetched any more.
     """
     return ROWS_A_PAGE * pages + -(-sha2_rows // SHA2_ROWS_A_POINTER) + ROWS_BESIDE
 

@@ -1,6 +1,6 @@
 """The machine ecall SHA2 around its rounds: registers, state-in, what blocks add to the state, state-out; a word a row.
 
-A call takes 20 rows and each block 8 more; the rounds (`sha2_step`, or `sha2_round`) get a word of the state from each
+A call takes 22 rows and each block 8 more; the rounds (`sha2_step`, or `sha2_round`) get a word of the state from each
 row of a block, and give one back.  The cycles follow from the CPU chain by constants, so no time is a free cell: the
 ecall in the first, two words of the state-in in each of the next four, 64 a block, and four for the state-out.
 """
@@ -19,7 +19,6 @@ from localbento.circuits.rv32im.buses import (
     REGION,
     SHA2,
     SHA2_SCHEDULE,
-    SHA2_STEP,
     SHA2_WORD,
     Op,
     Range,
@@ -38,24 +37,28 @@ HEADER_CYCLES: Final = 5
 STORE_CYCLES: Final = 4
 BLOCK_WORDS: Final = 16
 STATE_WORDS: Final = 8
-CALL_ROWS: Final = 4 + 2 * STATE_WORDS
+CALL_ROWS: Final = 6 + 2 * STATE_WORDS
 """Rows of a call beside those of its blocks."""
-FIRST_LOAD: Final = 3
-FIRST_WORD: Final = FIRST_LOAD + STATE_WORDS
-"""Places among the rows of a call: pointers, state-in, and from here on a block or the state-out."""
 A0: Final = abi.MACHINE_REGISTERS // 4 + abi.Register.A0
-A3: Final = abi.MACHINE_REGISTERS // 4 + abi.Register.A3
-A7: Final = abi.MACHINE_REGISTERS // 4 + abi.Register.A7
-NOTHING: Final = (0,) * max(SHA2_STEP.width, SHA2_SCHEDULE.width)
-COUNT_HIGH, LINK_LOW, LINK_HIGH = 3, 1, 2
+COUNT: Final = abi.Register.A3 - abi.Register.A0
+NUMBER: Final = abi.Register.A7 - abi.Register.A0
+"""Registers by their distance from a0, which is `index` in the rows that read them."""
+HALF_STEP: Final = 2
+FIRST_LOAD: Final = COUNT + 2 + HALF_STEP
+FIRST_WORD: Final = FIRST_LOAD + STATE_WORDS
+"""Places among the rows of a call: registers, state-in, and from here on a block or the state-out.  No row comes after
+a place between those of a4 and the state-in, which rows that read a5 or a6 would have."""
+NOTHING: Final = (0,) * SHA2_SCHEDULE.width
+LINK_LOW, LINK_HIGH = 1, 2
 """Cells of `held` that the first row of a call puts to another use."""
 
 
 class Sha2(Chip):
     """One row of a SHA2 call.  The kinds in order are as follows.
 
-    *call*: a7 = 4; a3 has a low half of at most 10 (the high half is ignored, as on the platform); reads a4.
-    *pointer*: reads a0, a1, a2.  These and a4 are aligned pointers at or above 0x10000.
+    *call*: a7 = 4.
+    *pointer*: reads a0, a1, a2, and a4 after *count*: aligned pointers at or above 0x10000.
+    *count*: a3 has a low half of at most 10 (the high half is ignored, as on the platform).
     *load*: reads a word of the state-in.
     *block*, of the eighth word *turn*: starts the rounds with the word `before`, and adds what they made of it.
     *store*, of the eighth word *finish*: writes a word of the state-out.
@@ -71,6 +74,7 @@ class Sha2(Chip):
 
     call: Bit
     pointer: Bit
+    count: Bit
     load: Bit
     block: Bit
     turn: Bit
@@ -88,7 +92,11 @@ class Sha2(Chip):
 
     def real(self) -> Expr:
         """One of the kinds."""
-        return total((self.call, self.pointer, self.load, self.block, self.turn, self.store, self.finish))
+        return total((self.registers(), self.load, self.block, self.turn, self.store, self.finish))
+
+    def registers(self) -> Expr:
+        """Rows that read a register."""
+        return self.call + self.pointer + self.count
 
     def constrain(self, c: Constraints) -> None:
         """Place, then kind after kind."""
@@ -124,35 +132,34 @@ class Sha2(Chip):
         decoded = (self.next_pc - 1, Op.MACHINE_ECALL, 0, 0, 0, *link, 0, 0)
         c.pull(DECODE, decoded, self.call, "the instruction")
         c.pull(CPU, (self.cycle, self.next_pc - 1), self.call, "this step")
-        now = at(self.cycle, Slot.RS1)
-        number = int(abi.MachineEcall.SHA2)
-        c.push(ACCESS, (now, A7, number, 0, number, 0), self.call, "a7")
-        count = (self.left, self.held[COUNT_HIGH])
-        c.push(ACCESS, (now, A3, *count, *count), self.call, "a3")
-        check_range(c, "at most 10 blocks", Range.U4, abi.SHA2_MAX_BLOCKS - self.left, self.call)
+        now, read = at(self.cycle, Slot.RS1), self.registers()
+        c.push(ACCESS, (now, A0 + self.index, *self.before, *self.before), read, "a register")
+        c.zero("a call reads a7", self.call * (self.index - NUMBER))
+        c.zero("a7 is the number of the call, low", self.call * (self.before.lo - int(abi.MachineEcall.SHA2)))
+        c.zero("a7 is the number of the call, high", self.call * self.before.hi)
         c.zero("nothing is held before a call", self.call * self.held[0])
-        c.zero("a4 comes first", self.call * (self.index - (abi.Register.A4 - abi.Register.A0)))
-        i = self.index
-        c.zero("then a0, a1, a2", self.pointer * i * (i - 1) * (i - 2))
-        read = self.call + self.pointer
-        c.push(ACCESS, (now, A0 + i, *self.before, *self.before), read, "a pointer")
-        check_range(c, "the pointer is aligned", Range.U14, self.before.lo * QUARTER, read)
-        c.pull(REGION, (Region.MACHINE, self.before.hi), read, "the pointer is above the zero area")
+        j = self.in_half()
+        c.zero("a3 is no pointer, nor is a7", self.pointer * j * (j - 1) * (j - 2))
+        check_range(c, "the pointer is aligned", Range.U14, self.before.lo * QUARTER, self.pointer)
+        c.pull(REGION, (Region.MACHINE, self.before.hi), self.pointer, "the pointer is above the zero area")
+        c.zero("the count is in a3", self.count * (self.index - COUNT))
+        c.zero("blocks to come", self.count * (self.left - self.before.lo))
+        check_range(c, "at most 10 blocks", Range.U4, abi.SHA2_MAX_BLOCKS - self.left, self.count)
 
     def _moves(self, c: Constraints) -> None:
         """Words of memory."""
         new, j = limbs_of_bytes(self.after), self.in_half()
-        read = self.call + self.pointer + self.load
+        read = self.registers() + self.load
         for name, old, same in zip(("low", "high"), self.before, new, strict=True):
             c.zero(f"a read leaves the word, {name}", read * (old - same))
-        _, state_in, state_out, _ = self.held
+        state_in, state_out, _, _ = self.held
         now = at(self.cycle + HEADER_CYCLES - 1 - j, Slot.MEMORY)
         c.push(ACCESS, (now, state_in + self.index, *self.before, *new), self.load, "state-in")
         now = at(self.cycle + HEADER_CYCLES + STORE_CYCLES - 1 - j, Slot.RD)
         c.push(ACCESS, (now, state_out + self.index, *self.before, *new), self.in_store(), "state-out")
 
     def _block(self, c: Constraints) -> None:
-        """The state, a word a row, and the rounds; the last row of a block starts the chains that they are."""
+        """The state, a word a row, and the rounds; the last row of a block starts their schedule."""
         block, store = self.in_block(), self.in_store()
         word = (Sha2Word.STATE + self.index, self.cycle, self.left)
         onward = (Sha2Word.STATE + self.index, self.cycle + block * ROUNDS, self.left - block)
@@ -169,11 +176,8 @@ class Sha2(Chip):
         c.pull(SHA2_WORD, (done, first + ROUNDS - j, self.left, *made), block, "word from the rounds")
         for name, carry in (("low", low), ("high", high)):
             c.zero(f"{name}: no carry but in a block", (1 - block) * carry)
-        for half, name in enumerate(("a to d", "e to h")):
-            empty: tuple[Expr | int, ...] = (half, first - HALF_WORDS, self.left, *NOTHING[: SHA2_STEP.width - 3])
-            c.push(SHA2_STEP, empty, self.turn, f"no {name} yet")
-        constants, _, _, data = self.held
-        schedule: tuple[Expr | int, ...] = (first, self.left, 0, constants, data, *NOTHING[: SHA2_SCHEDULE.width - 5])
+        _, _, data, constants = self.held
+        schedule: tuple[Expr | int, ...] = (first, self.left, 0, constants, data, *NOTHING[5:])
         c.push(SHA2_SCHEDULE, schedule, self.turn, "to the first round")
 
     def _chain(self, c: Constraints) -> None:
@@ -183,12 +187,12 @@ class Sha2(Chip):
         here = (self.cycle, self.next_pc, self.left)
         c.pull(SHA2, (place, *here, *self.held), self.real() - self.call, "this row")
         pointer = self.before.lo * QUARTER + self.before.hi * (1 << LOW_BITS)
-        following = self.index + 1 - self.call * (1 + abi.Register.A4 - abi.Register.A0)
-        read = self.call + self.pointer
-        c.push(SHA2, (following, *here, *self.held[1:], pointer), read, "after a pointer")
+        following = self.index + 1 + self.half * HALF_STEP - self.call * (NUMBER + 1 + HALF_STEP)
+        times = self.call + self.pointer
+        c.push(SHA2, (following, *here, *self.held[1:], pointer), times, "after a pointer")
         there = (self.cycle + self.turn * ROUNDS, self.next_pc, self.left - self.turn)
-        held = (*self.held[:3], self.held[3] + self.turn * BLOCK_WORDS)
+        held = (*self.held[:2], self.held[2] + self.turn * BLOCK_WORDS, self.held[3])
         following = place + 1 - self.turn * STATE_WORDS
-        times = self.load + self.block + self.turn + self.store
-        c.push(SHA2, (following, *there, *held), times, "after a word")
+        times = self.count + self.load + self.block + self.turn + self.store
+        c.push(SHA2, (following, *there, *held), times, "after a count or a word")
         c.push(CPU, (self.cycle + HEADER_CYCLES + STORE_CYCLES, self.next_pc), self.finish, "after the call")

@@ -90,25 +90,26 @@ def _moved(rows: Array, part: int) -> Array:
     return result
 
 
-def _sha2(of: _Calls, owner: Array, number: Array, states: Array) -> Columns:
-    """Columns of the rows around the rounds: calls, pointers, state-in, blocks, state-out."""
+def _sha2(of: _Calls, owner: Array, block: Array, states: Array) -> Columns:
+    """Columns of the rows around the rounds: registers, state-in, blocks, state-out; `block` is each one's number."""
     registers = of.calls[:, CallRow.FIRST_ACCESS :].reshape(len(of.calls), 11, 4)[:, :6, 1]
-    state_in, out, data, count, constants = (registers[:, 1 + i] for i in range(5))
+    number, state_in, out, data, count, constants = registers.T
     link = (of.calls[:, CallRow.PC] + 1) << 2
     zero = np.zeros(len(of.calls), np.uint32)
-    read = [zero, link & 0xFFFF, link >> 16, count >> 16, constants >> 2, state_in >> 2, out >> 2, data >> 2]
+    pushed = [zero, link & 0xFFFF, link >> 16, zero, number >> 2, state_in >> 2, out >> 2, data >> 2, constants >> 2]
     cycle, blocks = of.calls[:, CallRow.CYCLE], of.blocks.astype(np.uint32)
     here = {"cycle": cycle, "next_pc": of.pcs + 1, "left": blocks, "carry": [zero, zero]}
     parts = []
-    for kind, index, pointer in (
-        ("call", 4, constants),
-        ("pointer", 0, state_in),
-        ("pointer", 1, out),
-        ("pointer", 2, data),
-    ):
-        held = read[:HALF_WORDS] if kind == "call" else read[index + 1 : index + 1 + HALF_WORDS]
-        parts.append(_row(kind, index, **here, held=held, before=pointer, after=bytes_of(pointer)))
-    held = read[HALF_WORDS:]
+    read = (
+        ("call", 7, number), ("pointer", 0, state_in), ("pointer", 1, out), ("pointer", 2, data), ("count", 3, count),
+        ("pointer", 4, constants),
+    )  # fmt: skip
+    shift = 0
+    for kind, index, word in read:
+        held = pushed[shift : shift + HALF_WORDS]
+        parts.append(_row(kind, index, **here, held=held, before=word, after=bytes_of(word)))
+        shift += kind != "count"
+    held = pushed[shift:]
     for i in range(STATE):
         word = of.given[:, i]
         parts.append(_row("load", i, **here, held=held, before=word, after=bytes_of(word)))
@@ -117,14 +118,15 @@ def _sha2(of: _Calls, owner: Array, number: Array, states: Array) -> Columns:
         low = (limbs(before)[0] + limbs(made)[0]) >> 16
         high = (limbs(before)[1] + limbs(made)[1] + low) >> 16
         in_block = {
-            "cycle": cycle[owner] + ROUNDS * number, "next_pc": of.pcs[owner] + 1, "left": blocks[owner] - number,
-            "carry": [low, high], "held": [*(x[owner] for x in held[:3]), held[3][owner] + BLOCK_WORDS * number],
+            "cycle": cycle[owner] + ROUNDS * block, "next_pc": of.pcs[owner] + 1, "left": blocks[owner] - block,
+            "carry": [low, high],
+            "held": [held[0][owner], held[1][owner], held[2][owner] + BLOCK_WORDS * block, held[3][owner]],
         }  # fmt: skip
         after = bytes_of(before + made)[::-1]
         parts.append(_row("turn" if i == STATE - 1 else "block", i, **in_block, before=before, after=after))
     at_end = {
         "cycle": cycle + ROUNDS * blocks, "next_pc": of.pcs + 1, "left": zero, "carry": [zero, zero],
-        "held": [*held[:3], held[3] + BLOCK_WORDS * blocks],
+        "held": [*held[:2], held[2] + BLOCK_WORDS * blocks, held[3]],
     }  # fmt: skip
     for i in range(STATE):
         row = {"before": of.old[:, i], "after": bytes_of(of.new[:, i])}
@@ -133,7 +135,7 @@ def _sha2(of: _Calls, owner: Array, number: Array, states: Array) -> Columns:
     return joined
 
 
-KINDS = ("call", "pointer", "load", "block", "turn", "store", "finish")
+KINDS = ("call", "pointer", "count", "load", "block", "turn", "store", "finish")
 
 
 def _row(kind: str, index: int, **columns: Any) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 Everything that a later row needs goes there in one message, so a row sees nothing but itself: the eight working
 variables, the last two words of the schedule, and for each of the next fourteen words the sum of what is known of
 it.  Rotations are taken on bits (a, e and one word of the schedule), choice and majority on bytes by the AND
-table: 257 cells a round, 25 of them to start and end a block word by word as the narrow form, `sha2_step`, does.  With
-bits for b, c, f and g too it would be 320; with a spread table, as halo2 has it, about as many as now, and 2^16 rows of
+table: 267 cells a round, 32 of them to start and end a block word by word as the narrow form, `sha2_step`, does.  With
+bits for b, c, f and g too it would be 330; with a spread table, as halo2 has it, about as many as now, and 2^16 rows of
 a table that nothing else uses.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Annotated
 
 from localbento.air.cells import Bit, Felt, Word
 from localbento.air.chip import Chip, Constraints
@@ -20,12 +20,11 @@ from localbento.circuits.rv32im.buses import (
     RANGE,
     SHA2_ROUND,
     SHA2_SCHEDULE,
-    SHA2_STEP,
     SHA2_WORD,
     Range,
     Sha2Word,
 )
-from localbento.circuits.rv32im.cells import check_bytes, check_range
+from localbento.circuits.rv32im.cells import check_bytes
 from localbento.circuits.rv32im.records import Slot
 from localbento.circuits.rv32im.sha2_words import (
     BIG_0,
@@ -45,8 +44,6 @@ from localbento.circuits.rv32im.sha2_words import (
 PENDING = 14
 LIMB = 1 << 16
 LIMB_NAMES = ("low", "high")
-EMPTY: Final = (0,) * (SHA2_STEP.width - 3)
-"""Half of a state before any word is in it."""
 
 Pair = tuple[Expr, Expr]
 Parts = tuple[Expr | int, ...]
@@ -113,7 +110,9 @@ class Sha2Round(Chip):
         c.zero("last only on a used row", self.last * (1 - self.is_real))
         c.zero("last is round 63", self.last * (self.round - (ROUNDS - 1)))
         place = self.round - DATA_ROUNDS + self.is_data * ROUNDS
-        check_range(c, "data in rounds 0 to 15 and no other", Range.U6, place)
+        # A byte that is four times a small number: so that number is below 64.
+        label = "data in rounds 0 to 15 and no other; constant: time passed, high 8 bits"
+        check_bytes(c, label, self.constant.gap_high, place * 4)
         word = self._schedule(c)
         self._variables(c, word)
         self._chain(c)
@@ -158,7 +157,6 @@ class Sha2Round(Chip):
             choice.append(ef + self.g[i] - eg)
             majority.append(ab + self.c_and_differing[i])
         k = self.constant.constrain(c, self.constants, at(self.cycle, Slot.MEMORY))
-        check_bytes(c, "constant: time passed, high 8 bits", self.constant.gap_high)
         ch, maj = limbs_of_bytes(choice), limbs_of_bytes(majority)
         sigma_e, sigma_a = big_sigma(self.e, BIG_1), big_sigma(self.a, BIG_0)
         constant, h, d = (k.lo, k.hi), (self.h.lo, self.h.hi), (self.d.lo, self.d.hi)
@@ -200,9 +198,6 @@ class Sha2Round(Chip):
             half, j = divmod(i, HALF_WORDS)
             start: Parts = (Sha2Word.START + half, self.cycle - 1 - j, self.left, *word)
             c.pull(SHA2_WORD, start, self.first, f"word {i} to start with")
-        for half, name in enumerate(("a to d", "e to h")):
-            empty: Parts = (half, self.cycle - HALF_WORDS, self.left, *EMPTY)
-            c.pull(SHA2_STEP, empty, self.first, f"no {name} before")
         here = (self.cycle, self.left, self.round, self.constants, self.data)
         c.pull(SHA2_SCHEDULE, (*here, 0, 0, *limbs_of_bits(self.older), *self.newer), self.first, "first round")
         for i, limb in enumerate(pending):

@@ -1,6 +1,6 @@
 """The rounds of SHA-256 in narrow rows: three a round share 32 bit columns, and eight rows start a block.
 
-The same as `sha2_round`, which has a round a row: there it is 257 cells wide, here 113, and 353 cells a round.
+The same as `sha2_round`, which has a round a row: there it is 267 cells wide, here 124, and 388 cells a round.
 Rotations need bits, of a, of e and of one word of the schedule; a row has bits of one of them.  Choice and majority
 are made of two bitwise ANDs each, by bytes.
 """
@@ -63,10 +63,11 @@ class Sha2Step(Chip):
     and s0(W[-2]), `fourth` the time and gap of the read of K, `input` what is known of W (of a data word W itself),
     `with_it`, in an inner row, the first part of the sum of the word five rounds on.
 
-    Where a flag is free (`first_part`, `done`, `last`, edge or inner), the other rows' messages say what it must be:
-    each word of SHA2_WORD has one row that can send it and one that can take it.
+    Where a flag is free (`first_part`, `first`, `done`, `last`, edge or inner), the other rows' messages say what it
+    must be: each word of SHA2_WORD has one row that can send it and one that can take it.  No row is both one that
+    can be `first` and one that can be `last`: else a half could end in one round and begin empty in the next.
 
-    Assumes: of whoever starts a block (`sha2`) that (cycle, left) is its own, empty halves, round 0, schedule 0.
+    Assumes: of whoever starts a block (`sha2`) that (cycle, left) is its own, round 0, schedule 0.
     """
 
     start_a: Bit
@@ -77,6 +78,7 @@ class Sha2Step(Chip):
     inner: Bit
     is_data: Bit
     first_part: Bit
+    first: Bit
     done: Bit
     last: Bit
     cycle: Felt
@@ -103,15 +105,20 @@ class Sha2Step(Chip):
         """Rows before the first round."""
         return self.start_a + self.start_e
 
+    def halves(self) -> Expr:
+        """Rows of half a state."""
+        return self.start() + self.e + self.a
+
     def real(self) -> Expr:
         """One of the kinds."""
-        return self.start() + self.e + self.a + self.word()
+        return self.halves() + self.word()
 
     def constrain(self, c: Constraints) -> None:
         """Kinds, then what they share, then each."""
         c.boolean("at most one kind", self.real())
         c.zero("a data word only in a row of a word", self.is_data * (1 - self.word()))
         c.zero("a first part only in a row of a word", self.first_part * (1 - self.word()))
+        c.zero("first only in a row before the first round", self.first * (1 - self.start()))
         c.zero("done only in a row of a or e", self.done * (1 - self.e - self.a))
         c.zero("last only in a round", self.last * (1 - self.e - self.a - self.word()))
         self._sum(c)
@@ -211,11 +218,13 @@ class Sha2Step(Chip):
         c.push(ACCESS, (at(self.cycle, Slot.RS2), self.data, *memory, *memory), word * self.is_data, "data word")
 
     def _halves(self, c: Constraints) -> None:
-        """Rows of a and e: half of the state comes, and goes on without its last word."""
-        half, times = self.e + self.start_e, self.start() + self.e + self.a
+        """Rows of a and e: half of the state comes, empty at first, and goes on without its last word."""
+        half, times = self.e + self.start_e, self.halves()
         here, there = (half, self.cycle, self.left), (half, self.cycle + 1, self.left)
         x = limbs_of_bits(self.x)
-        c.pull(SHA2_STEP, (*here, *x, *self.second, *self.third, *self.fourth), times, "this half")
+        c.pull(SHA2_STEP, (*here, *x, *self.second, *self.third, *self.fourth), times * (1 - self.first), "this half")
+        for cell in (*self.x, *self.second, *self.third, *self.fourth):
+            c.zero(f"{cell.name} is empty at first", self.first * cell)
         moved = (*self.out, *bytes_of_bits(self.x), *self.second, *limbs_of_bytes(self.third))
         c.push(SHA2_STEP, (*there, *moved), times * (1 - self.last), "next half")
 

@@ -22,7 +22,7 @@ from localbento.circuits.rv32im.sha2_values import (
 )
 from localbento.circuits.rv32im.sha2_words import BIG_0, BIG_1, DATA_ROUNDS, HALF_WORDS, ROUNDS, SMALL_0, SMALL_1
 
-FLAGS = ("start_a", "start_e", "e", "a", "edge", "inner", "is_data", "first_part", "done", "last")
+FLAGS = ("start_a", "start_e", "e", "a", "edge", "inner", "is_data", "first_part", "first", "done", "last")
 Limbs = tuple[Array, Array]
 
 
@@ -129,7 +129,15 @@ def _starts(of: Blocks) -> list[dict[str, Any]]:
         for j in reversed(range(HALF_WORDS)):
             x, second, third, fourth = [*words[j + 1 :], zero, zero, zero, zero][:HALF_WORDS]
             place = {"cycle": of.rows[:, 0, Sha2Row.CYCLE] - 1 - j, "left": of.left}
-            row = _row({flag: 1}, place, x, bytes_of(second), bytes_of(third), fourth, choose=True)
+            row = _row(
+                {flag: 1, "first": j == HALF_WORDS - 1},
+                place,
+                x,
+                bytes_of(second),
+                bytes_of(third),
+                fourth,
+                choose=True,
+            )
             parts.append(row | {"input": _pair(limbs(words[j])), "out": _pair(limbs(words[j]))})
     return parts
 
