@@ -131,7 +131,8 @@ def test_the_end_of_a_block_is_not_the_start_of_the_next(label):
 
 
 @pytest.mark.parametrize(("kind", "buses"), [
-    ("call", {"sha2"}), ("pointer", {"sha2"}), ("count", {"sha2"}), ("load", {"sha2", "sha2_word"}), ("block", {"sha2", "sha2_word"}),
+    ("call", {"sha2"}), ("pointer", {"sha2"}), ("count", {"sha2"}), ("load", {"sha2", "sha2_word"}),
+    ("block", {"sha2", "sha2_word"}),
     ("turn", {"sha2", "sha2_word", "sha2_schedule"}), ("store", {"sha2", "sha2_word"}),
     ("finish", {"sha2", "sha2_word"}),
 ])  # fmt: skip
