@@ -32,9 +32,9 @@ LIMITS = {
     "alu_reg": 54, "alu_imm": 44, "word": 54, "part": 74, "branch": 37, "const": 26, "jalr": 41, "bitwise": 28,
     "less": 29, "shift": 58, "mul": 58, "div": 69, "decode": 89, "peek": 17, "slow_fetch": 26, "system": 98,
     "access": 19, "host_io": 67, "read_data": 40, "page_block": 82, "page": 29, "node": 69, "poseidon2": 460,
-    "sha2": 60, "sha2_round": 260, "sha2_step": 125,
+    "sha2": 60, "sha2_round": 270, "sha2_step": 125,
 }  # fmt: skip
-"""Cells a row in the design's table; the chips stay at or under it.  (A node is 64 there: docs/decisions, 0008.)"""
+"""Cells a row in the design's table; the chips stay at or under it.  (A node is 64 there: docs/decisions, 0008; SHA2: 0009.)"""
 
 
 def sizes():
@@ -73,7 +73,7 @@ def test_sha2_cells_of_a_block():
     """Rounds, the rows around them and sixteen data accesses; of narrow rounds half as many again."""
     beside = 8 * chip_size("sha2").cells + 16 * chip_size("access").cells
     assert 11_000 <= 64 * chip_size("sha2_round").cells + beside <= 20_000
-    assert 11_000 <= machine.STEPS * chip_size("sha2_step").cells + beside <= 24_000
+    assert 11_000 <= machine.STEPS * chip_size("sha2_step").cells + beside <= 26_000
 
 
 def test_costs_are_those_of_the_shape():

@@ -17,7 +17,7 @@ from localbento.executor import ExecutorInput, Limits, execute
 from localbento.executor.preflight import preflight
 from localbento.riscv.elf import load_guest
 
-GUESTS = ("hello", "fibonacci", "echo", "exit", "pause", "jit", "pages", "secret", "environment")
+GUESTS = ("hello", "fibonacci", "echo", "exit", "pause", "jit", "pages", "secret", "environment", "sha256_call")
 CUT = 3000
 """Cycles of a segment: long guests give a few of them."""
 
@@ -41,11 +41,13 @@ def test_segments_of_fixtures(name):
         records = preflight(segment)
         counts = row_counts(records)
         assert {k: v for k, v in segment.rows.items() if k != "cycles"} == counts
-        profile = tight_profile(records)
-        witness = make_witness(records, profile)
-        fixed = [assemble_fixed(c.chip, m.shape[1]) for c, m in zip(profile.system.chips, witness.mains, strict=True)]
-        report = check(profile.system, witness.mains, fixed, public_values(witness.statement))
-        assert report.ok, str(report)
+        for steps in (False, True) if counts["sha2"] else (False,):
+            profile = tight_profile(records, steps=steps)
+            witness = make_witness(records, profile)
+            chips = profile.system.chips
+            fixed = [assemble_fixed(c.chip, m.shape[1]) for c, m in zip(chips, witness.mains, strict=True)]
+            report = check(profile.system, witness.mains, fixed, public_values(witness.statement))
+            assert report.ok, str(report)
         regions = witness.mains[[c.name for c in profile.system.chips].index("region")][:3].sum()
         assert regions <= most_rows(counts["page"], counts["sha2"])
         assert np.array(witness.statement.pre, "<u4").tobytes() == segment.pre_root
