@@ -34,7 +34,7 @@ LIMITS = {
     "access": 19, "host_io": 67, "read_data": 40, "page_block": 82, "page": 29, "node": 69, "poseidon2": 460,
     "sha2": 60, "sha2_round": 270, "sha2_step": 125,
 }  # fmt: skip
-"""Cells a row in the design's table; the chips stay at or under it.  (A node is 64 there: docs/decisions, 0008; SHA2: 0009.)"""
+"""Cells a row in the design's table; the chips stay at or under it.  (Node and SHA2: docs/decisions, 0008 and 0009.)"""
 
 
 def sizes():
