@@ -90,6 +90,7 @@ X_INCONSISTENT: Final = 23  # recording: X0 says what
 X_END: Final = 24  # recording: the split is reached
 X_TABLE_TRAP: Final = 25  # X0 cause; delivered through the V2 table: has no proof
 X_BAD_RESUME: Final = 26  # X0 pc
+X_SHA2_EMPTY: Final = 27  # no blocks, with a data or constants pointer that the circuit does not take: has no proof
 
 # C: rows that are counted, in the order of `rows`, `caps` and `bases`.
 C_ALU_REG: Final = 0

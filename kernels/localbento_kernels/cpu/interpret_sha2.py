@@ -53,6 +53,12 @@ def overlap(a: int, a_bytes: int, b: int, b_bytes: int) -> bool:
 
 
 @helper
+def is_pointer(pointer: int) -> bool:
+    """Whether the circuit takes it."""
+    return pointer & 3 == 0 and pointer >= nr.FIRST_ADDRESS
+
+
+@helper
 def sha2_arguments(m: int, source: int, target: int, data: int, table: int, count: int) -> int:
     """What the call may be asked: see `sha2`."""
     put(m, A_SCALARS, nr.S_X0, count)
@@ -64,13 +70,11 @@ def sha2_arguments(m: int, source: int, target: int, data: int, table: int, coun
         (data, 64 * count),
         (table, 256 if count else 0),
     ):
-        if size and (pointer & 3 or pointer < nr.FIRST_ADDRESS or pointer + size > nr.WORD_MASK + 1):
+        if size and (not is_pointer(pointer) or pointer + size > nr.WORD_MASK + 1):
             put(m, A_SCALARS, nr.S_X0, pointer)
             return nr.X_SHA2_POINTER
-    if (
-        (source != target and overlap(source, 32, target, 32))
-        or overlap(data, 64 * count, target, 32)
-        or (count and overlap(table, 256, target, 32))
+    if (source != target and overlap(source, 32, target, 32)) or (
+        count and (overlap(data, 64 * count, target, 32) or overlap(table, 256, target, 32))
     ):
         put(m, A_SCALARS, nr.S_X0, target)
         return nr.X_SHA2_OVERLAP
@@ -161,6 +165,8 @@ def sha2(m: int) -> int:
 
     Up to 10 blocks.  Pointers are aligned and outside the zero area; the output may lie exactly on the input
     state, but must not overlap anything else that is read (the platform would read what it has just written).
+    Without blocks nothing is read of data and constants, so their pointers are not looked at; the circuit does look,
+    so such a call has no proof if they are not pointers (X_SHA2_EMPTY, after the call).
     """
     source = get(m, A_POOL, nr.MACHINE_BANK + nr.R_A0)
     target = get(m, A_POOL, nr.MACHINE_BANK + nr.R_A1)
@@ -200,4 +206,6 @@ def sha2(m: int) -> int:
     note_sequential(m, 9 + 64 * count)
     put(m, A_SCALARS, nr.S_USER, get(m, A_SCALARS, nr.S_USER) + 5 + 68 * count)
     put(m, A_SCALARS, nr.S_PC, get(m, A_SCALARS, nr.S_PC) + 4)
+    if code == nr.X_NONE and not (is_pointer(data) and is_pointer(table)):
+        return nr.X_SHA2_EMPTY
     return int(code)

@@ -187,6 +187,8 @@ class Runner:
                 run_bigint(machine)
             case nr.X_TABLE_TRAP:
                 self._segmenter.unprovable.add("trap through the table by cause")
+            case nr.X_SHA2_EMPTY:
+                self._segmenter.unprovable.add("sha2 call of no blocks with pointers that are none")
             case nr.X_USER_LIMIT:
                 msg = f"cycle limit: {self._limits.max_cycles} user cycles are used up at pc {int(s[nr.S_PC]):#010x}"
                 raise CycleLimitError(msg)

@@ -3,7 +3,7 @@
 import pytest
 from executor_guests import KERNEL_CODE, USER_CODE, Guest, program
 
-from localbento.errors import GuestError, UsageError
+from localbento.errors import GuestError, ProvingError, UsageError
 from localbento.executor import ExecutorInput, Limits, Mode, execute
 from localbento.executor.errors import (
     CycleLimitError,
@@ -14,6 +14,7 @@ from localbento.executor.errors import (
     TrapError,
 )
 from localbento.executor.host import call_name
+from localbento.executor.preflight import preflight
 from localbento.riscv import abi
 from localbento.riscv.abi import Register, Trap
 from localbento.riscv.decode import encode
@@ -143,6 +144,34 @@ CALLS = {
 def test_machine_calls_with_bad_arguments(name, mode):
     words, text = CALLS[name]
     assert text in str(fails(program({KERNEL_CODE: words}), MachineCallError, mode))
+
+
+EMPTY = {"a0": 0x30_0000, "a1": 0x30_0100, "a2": 0x31_0000, "a3": 5 << 16, "a4": 0x32_0000}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("bad", [{"a2": 0x31_0001}, {"a2": 0xFFFC}, {"a4": 0x32_0002}, {"a4": 0}, {"a2": 3, "a4": 3}])
+def test_sha2_of_no_blocks_with_pointers_that_are_none_has_no_proof(bad, mode):
+    """Nothing is read there, so it executes; but the circuit asks for pointers always."""
+    segments = []
+    run = program({KERNEL_CODE: [*call(4, **EMPTY | bad), *call(0, a0=0, a1=0)], 0x30_0000: list(range(8))})
+    session = execute(run, mode=mode, limits=Limits(), on_segment=segments.append if mode is Mode.COUNT else None)
+    assert session.exit_code.is_ok
+    assert session.unprovable == ("sha2 call of no blocks with pointers that are none",)
+    for segment in segments:
+        assert segment.end is not None
+        assert segment.rows["sha2"] == 22
+        with pytest.raises(ProvingError, match="no proof exists yet for: sha2 call of no blocks"):
+            preflight(segment)
+
+
+@pytest.mark.parametrize("good", [{}, {"a2": 0x30_0000, "a4": 0xFFFF_FFFC}, {"a2": 0x30_0104, "a4": 0x30_0100}])
+def test_sha2_of_no_blocks_with_pointers_has_a_proof(good):
+    segments = []
+    run = program({KERNEL_CODE: [*call(4, **EMPTY | good), *call(0, a0=0, a1=0)]})
+    session = execute(run, limits=Limits(), on_segment=segments.append)
+    assert session.unprovable == ()
+    assert len(preflight(segments[0]).sha2) == 8
 
 
 def test_mret_in_user_mode():
