@@ -18,6 +18,11 @@ def read_file(path: Path, what: str, limit: int = MAX_FILE_BYTES) -> bytes:
     """
     try:
         with path.open("rb") as file:
+            # A device says 0: what it holds shows only as it is read.
+            size = os.fstat(file.fileno()).st_size
+            if size > limit:
+                msg = f"{what}: expected at most {limit} bytes, found {size} in {str(path)!r}"
+                raise UsageError(msg)
             return read_stream(file, what, limit)
     except OSError as error:
         msg = f"{what}: cannot read {str(path)!r}: {error.strerror}"

@@ -26,6 +26,14 @@ def test_a_file_without_an_end_is_refused():
         read_file(ZERO, "guest", 4096)
 
 
+def test_a_file_that_is_too_large_is_refused_unread(tmp_path, monkeypatch):
+    path = tmp_path / "large"
+    path.write_bytes(bytes(5))
+    monkeypatch.setattr("localbento.api.files.read_stream", lambda *_: pytest.fail("it was read"))
+    with pytest.raises(UsageError, match="guest: expected at most 4 bytes, found 5 in '.*large'"):
+        read_file(path, "guest", 4)
+
+
 def test_what_cannot_be_read_is_one_line(tmp_path):
     with pytest.raises(UsageError, match=r"^guest: cannot read '.*': Is a directory$"):
         read_file(tmp_path, "guest")
