@@ -28,22 +28,6 @@ def write_whole(path: Path, data: bytes, *, private: bool = False) -> None:
         raise
 
 
-def read_whole(path: Path, limit: int, what: str) -> bytes:
-    """All bytes of a file that the user named.
-
-    Raises: UsageError if it cannot be read or is larger than `limit` bytes.
-    """
-    try:
-        size = path.stat().st_size
-        if size > limit:
-            msg = f"{what}: expected at most {limit} bytes, found {size} ({str(path)!r})"
-            raise UsageError(msg)
-        return path.read_bytes()
-    except OSError as error:
-        msg = f"{what}: cannot read {str(path)!r}: {os.strerror(error.errno or 0)}"
-        raise UsageError(msg) from error
-
-
 def refused(verb: str, path: Path, error: OSError) -> str:
     """One line for a file that the system refuses: what was tried, where, why, what to do."""
     reason = os.strerror(error.errno or 0)

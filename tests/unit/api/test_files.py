@@ -30,7 +30,7 @@ def test_a_file_that_is_too_large_is_refused_unread(tmp_path, monkeypatch):
     path = tmp_path / "large"
     path.write_bytes(bytes(5))
     monkeypatch.setattr("localbento.api.files.read_stream", lambda *_: pytest.fail("it was read"))
-    with pytest.raises(UsageError, match="guest: expected at most 4 bytes, found 5 in '.*large'"):
+    with pytest.raises(UsageError, match=r"guest: expected at most 4 bytes, found 5 in '.*large'"):
         read_file(path, "guest", 4)
 
 
