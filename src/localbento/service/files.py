@@ -4,7 +4,7 @@ import errno
 import os
 from pathlib import Path
 
-from localbento.errors import HostError, UsageError
+from localbento.errors import HostError
 
 
 def write_whole(path: Path, data: bytes, *, private: bool = False) -> None:
